@@ -1,0 +1,187 @@
+"""What every aggregate shares: a stream of events folded into a state, and decisions that add to it.
+
+The aggregates keep to the protocols of the ``eventsourcing`` library (``collect_events``, ``id``, ``version``), whose
+repository rebuilds them from their stream. They do not derive from its ``Aggregate``, which reads the machine's clock
+for every event; here the time comes in with the command (``docs/decisions/0003-library.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from ledger.aggregates.vocabulary import Command, Event
+from ledger.errors import Reason, Refused
+
+
+@dataclass(frozen=True)
+class HeldCredential:
+    """A credential as it was held by the actor at one moment."""
+
+    kind: str
+    number: str = ""
+    taxonomy: str = ""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts, in which role, under which credentials held then."""
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+    credentials: tuple[HeldCredential, ...] = ()
+    system: bool = False
+
+    @property
+    def role(self) -> str:
+        """The role that goes into the envelope: the first one held."""
+        return self.roles[0] if self.roles else "none"
+
+    @property
+    def credential(self) -> str | None:
+        """The credential that goes into the envelope: the first signing credential held, if any."""
+        return self.credentials[0].kind if self.credentials else None
+
+
+A = TypeVar("A", bound="Aggregate")
+
+
+class Given(Protocol):
+    """What a decision may look at: who acts, both times, and the other aggregates it names."""
+
+    @property
+    def actor(self) -> Actor: ...
+
+    @property
+    def now(self) -> datetime:
+        """The server's time."""
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When it happened, as the person says, with the offset they meant."""
+
+    def find(self, kind: type[A], identifier: str) -> A | None:
+        """Another aggregate as it stands, or None; to look at, never to change."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One event decided but not yet recorded: its place in its stream and the key it will be read by."""
+
+    originator_id: str
+    originator_version: int
+    key: str
+    chart_id: str | None
+    event: Event
+    occurred_at: datetime
+
+
+Decision = Callable[[Any, Any, Given], None]
+
+
+@dataclass(frozen=True)
+class Handler:
+    """Which aggregate decides a command, which field names it, and whether the command begins its stream."""
+
+    command: type[Command]
+    aggregate: type[Aggregate]
+    target: str
+    creates: bool
+    decide: Decision
+
+
+_handlers: dict[type[Command], Handler] = {}
+_commands: dict[str, type[Command]] = {}
+
+
+def decides(
+    command: type[Command], *, on: str, creates: bool = False
+) -> Callable[[Callable[[A, Any, Given], None]], Callable[[A, Any, Given], None]]:
+    """Mark the method of an aggregate that decides ``command``; ``on`` is the field holding the aggregate's id."""
+
+    def mark(method: Callable[[A, Any, Given], None]) -> Callable[[A, Any, Given], None]:
+        marks: list[tuple[type[Command], str, bool]] = getattr(method, "_decides", [])
+        method._decides = [*marks, (command, on, creates)]  # type: ignore[attr-defined]  # a mark on a function
+        return method
+
+    return mark
+
+
+class Aggregate:
+    """A consistency boundary: one stream of events, one state, the decisions that may extend it."""
+
+    KIND: ClassVar[str] = ""
+
+    def __init__(self, identifier: str) -> None:
+        self._id = identifier
+        self._version = 0
+        self._pending: list[Change] = []
+        #: The partition key of the stream's events: the chart (client) id, or the staff id, or ``agency``.
+        self.key: str = identifier
+        #: The chart the stream belongs to, if it belongs to one.
+        self.chart_id: str | None = None
+
+    def __init_subclass__(cls) -> None:
+        for name in list(vars(cls)):
+            method = vars(cls)[name]
+            for command, target, creates in getattr(method, "_decides", ()):
+                if command in _handlers:
+                    raise TypeError(f"two aggregates decide {command.__name__}")
+                _handlers[command] = Handler(command, cls, target, creates, method)
+                _commands[command.NAME] = command
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    @property
+    def version(self) -> int:
+        return self._version
+
+    @version.setter
+    def version(self, value: int) -> None:
+        self._version = value
+
+    @property
+    def exists(self) -> bool:
+        return self._version > 0
+
+    def apply(self, event: Event, occurred_at: datetime) -> None:
+        """Fold one event into the state; the only place where the state changes."""
+        raise NotImplementedError
+
+    def replay(self, event: Event, occurred_at: datetime) -> None:
+        """Fold a recorded event, in its turn."""
+        self.apply(event, occurred_at)
+        self._version += 1
+
+    def record(self, event: Event, occurred_at: datetime) -> None:
+        """Decide that this happened: fold it, and keep it for the store."""
+        self.replay(event, occurred_at)
+        self._pending.append(Change(self._id, self._version, self.key, self.chart_id, event, occurred_at))
+
+    def collect_events(self) -> Sequence[Change]:
+        """Hand over what was decided since the last call."""
+        pending, self._pending = self._pending, []
+        return pending
+
+
+def handler_of(command: Command) -> Handler:
+    return _handlers[type(command)]
+
+
+def command_types() -> Mapping[str, type[Command]]:
+    """Every command there is, by name."""
+    return dict(sorted(_commands.items()))
+
+
+def handlers() -> Mapping[type[Command], Handler]:
+    return dict(_handlers)
+
+
+def refuse(field: str, message: str, mend: str = "", code: str = "") -> Refused:
+    """A refusal with a single reason, to raise."""
+    return Refused([Reason(field, message, mend, code)])

@@ -1,0 +1,449 @@
+"""A client and their chart: who they are, their episodes, who coordinates their care, their diagnoses.
+
+The client's id is the chart's id. Sources: PSC-16, ECM-1 (assignment with history), domain facts A (payer id,
+diagnoses).
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+
+import msgspec
+
+from ledger.aggregates.base import Aggregate, Given, decides
+from ledger.aggregates.staff import PersonName, Staff
+from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, event
+from ledger.errors import Reasons
+
+
+class Identifier(msgspec.Struct, frozen=True, kw_only=True):
+    """A number somebody else gave this person: ``system`` says who, ``value`` is the number."""
+
+    system: Label
+    value: Label
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """A postal address."""
+
+    line: str = ""
+    city: str = ""
+    state: str = ""
+    postal_code: str = ""
+
+
+@event("client.registered")
+class ClientRegistered(Event, frozen=True, kw_only=True):
+    """A person became a client; their chart begins. ``cin`` is the Medi-Cal client index number, the payer's id."""
+
+    name: PersonName
+    birth_date: date
+    sex: str
+    cin: str | None = None
+    identifiers: tuple[Identifier, ...] = ()
+    address: Address | None = None
+    phone: str | None = None
+    language: str | None = None
+    source: str | None = None
+
+
+@event("client.details_corrected")
+class ClientDetailsCorrected(Event, frozen=True, kw_only=True):
+    """Details were wrong or have changed; only the fields that changed are given. The earlier ones stay readable."""
+
+    reason: str
+    name: PersonName | None = None
+    birth_date: date | None = None
+    sex: str | None = None
+    cin: str | None = None
+    address: Address | None = None
+    phone: str | None = None
+    language: str | None = None
+
+
+@event("client.episode_opened")
+class EpisodeOpened(Event, frozen=True, kw_only=True):
+    """An episode of care in one program began."""
+
+    episode_id: str
+    program: str
+    opened_on: date
+    referral: str | None = None
+
+
+@event("client.episode_closed")
+class EpisodeClosed(Event, frozen=True, kw_only=True):
+    """An episode of care ended; ``closed_on`` is its last day."""
+
+    episode_id: str
+    program: str
+    closed_on: date
+    reason: str
+
+
+@event("client.coordinator_assigned")
+class CoordinatorAssigned(Event, frozen=True, kw_only=True):
+    """A staff member coordinates this client's care in a program from a day on (ECM-1, PSC-16)."""
+
+    assignment_id: str
+    staff_id: str
+    program: str
+    first_day: date
+    lead: bool = True
+
+
+@event("client.coordinator_released")
+class CoordinatorReleased(Event, frozen=True, kw_only=True):
+    """An assignment ended; ``last_day`` is its last day."""
+
+    assignment_id: str
+    staff_id: str
+    program: str
+    last_day: date
+    reason: str
+
+
+@event("client.diagnosis_recorded")
+class DiagnosisRecorded(Event, frozen=True, kw_only=True):
+    """A diagnosis or problem was put on the list: who, when, under which code system."""
+
+    diagnosis_id: str
+    system: str
+    code: str
+    display: str
+    onset: date
+    source: str | None = None
+
+
+@event("client.diagnosis_resolved")
+class DiagnosisResolved(Event, frozen=True, kw_only=True):
+    """A diagnosis or problem was taken off the list."""
+
+    diagnosis_id: str
+    resolved_on: date
+
+
+Sex = Annotated[
+    str, msgspec.Meta(pattern=r"^(female|male|other|unknown)\Z", description="female, male, other, unknown")
+]
+Cin = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8}[A-Z]\Z", description="eight digits and a letter")]
+
+
+class RegisterClient(Command, frozen=True, kw_only=True):
+    """Register a client and begin their chart."""
+
+    NAME = "register-client"
+    client_id: Id
+    name: PersonName
+    birth_date: Date
+    sex: Sex = "unknown"
+    cin: Cin | None = None
+    identifiers: tuple[Identifier, ...] = ()
+    address: Address | None = None
+    phone: Label | None = None
+    language: Label | None = None
+    source: Label | None = None
+
+
+class CorrectClientDetails(Command, frozen=True, kw_only=True):
+    """Correct a client's details; give only what changes, and why."""
+
+    NAME = "correct-client-details"
+    client_id: Id
+    reason: Label
+    name: PersonName | None = None
+    birth_date: Date | None = None
+    sex: Sex | None = None
+    cin: Cin | None = None
+    address: Address | None = None
+    phone: Label | None = None
+    language: Label | None = None
+
+
+class OpenEpisode(Command, frozen=True, kw_only=True):
+    """Open an episode of care in a program."""
+
+    NAME = "open-episode"
+    client_id: Id
+    episode_id: Id
+    program: Label
+    opened_on: Date
+    referral: Label | None = None
+
+
+class CloseEpisode(Command, frozen=True, kw_only=True):
+    """Close an episode of care."""
+
+    NAME = "close-episode"
+    client_id: Id
+    episode_id: Id
+    closed_on: Date
+    reason: Label
+
+
+class AssignCoordinator(Command, frozen=True, kw_only=True):
+    """Assign a staff member to coordinate this client's care."""
+
+    NAME = "assign-coordinator"
+    client_id: Id
+    assignment_id: Id
+    staff_id: Id
+    program: Label
+    first_day: Date
+    lead: bool = True
+
+
+class ReleaseCoordinator(Command, frozen=True, kw_only=True):
+    """End a coordinator's assignment."""
+
+    NAME = "release-coordinator"
+    client_id: Id
+    assignment_id: Id
+    last_day: Date
+    reason: Label
+
+
+class RecordDiagnosis(Command, frozen=True, kw_only=True):
+    """Put a diagnosis or problem on the client's list."""
+
+    NAME = "record-diagnosis"
+    client_id: Id
+    diagnosis_id: Id
+    system: Label
+    code: Label
+    display: Label
+    onset: Date
+    source: Label | None = None
+
+
+class ResolveDiagnosis(Command, frozen=True, kw_only=True):
+    """Take a diagnosis or problem off the client's list."""
+
+    NAME = "resolve-diagnosis"
+    client_id: Id
+    diagnosis_id: Id
+    resolved_on: Date
+
+
+class Client(Aggregate):
+    """One client; the stream that begins the chart. Keyed by the client's id."""
+
+    KIND = "client"
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(identifier)
+        self.chart_id = identifier
+        self.name = ""
+        self.birth_date = date.min
+        self.cin: str | None = None
+        self.episodes: dict[str, EpisodeOpened] = {}
+        self.closed: dict[str, date] = {}
+        self.assignments: dict[str, CoordinatorAssigned] = {}
+        self.released: dict[str, date] = {}
+        self.diagnoses: dict[str, DiagnosisRecorded] = {}
+        self.resolved: dict[str, date] = {}
+
+    def apply(self, event: Event, occurred_at: datetime) -> None:
+        match event:
+            case ClientRegistered():
+                self.name, self.birth_date, self.cin = str(event.name), event.birth_date, event.cin
+            case ClientDetailsCorrected():
+                self.name = str(event.name) if event.name else self.name
+                self.birth_date = event.birth_date or self.birth_date
+                self.cin = event.cin or self.cin
+            case EpisodeOpened():
+                self.episodes[event.episode_id] = event
+            case EpisodeClosed():
+                self.closed[event.episode_id] = event.closed_on
+            case CoordinatorAssigned():
+                self.assignments[event.assignment_id] = event
+            case CoordinatorReleased():
+                self.released[event.assignment_id] = event.last_day
+            case DiagnosisRecorded():
+                self.diagnoses[event.diagnosis_id] = event
+            case DiagnosisResolved():
+                self.resolved[event.diagnosis_id] = event.resolved_on
+            case _:
+                raise TypeError(f"a client's stream cannot hold {event.TYPE}")
+
+    def episode_on(self, program: str, day: date) -> EpisodeOpened | None:
+        """The episode of a program that a service on ``day`` falls into."""
+        for episode in self.episodes.values():
+            closed = self.closed.get(episode.episode_id)
+            if episode.program == program and episode.opened_on <= day and (closed is None or day <= closed):
+                return episode
+        return None
+
+    def coordinators_on(self, day: date) -> tuple[str, ...]:
+        """The staff ids of everybody assigned to this client on a day."""
+        return tuple(
+            a.staff_id
+            for a in self.assignments.values()
+            if a.first_day <= day and day <= self.released.get(a.assignment_id, date.max)
+        )
+
+    def diagnoses_on(self, day: date) -> tuple[DiagnosisRecorded, ...]:
+        """The diagnoses on the list on a day, in the order they were recorded."""
+        return tuple(
+            d for d in self.diagnoses.values() if d.onset <= day and day <= self.resolved.get(d.diagnosis_id, date.max)
+        )
+
+    @decides(RegisterClient, on="client_id", creates=True)
+    def register(self, command: RegisterClient, given: Given) -> None:
+        reasons = Reasons()
+        reasons.unless(
+            command.birth_date <= given.now.date(), "birth_date", "the birth date is in the future", "check the year"
+        )
+        reasons.refuse_if_any()
+        self.record(
+            ClientRegistered(
+                name=command.name,
+                birth_date=command.birth_date,
+                sex=command.sex,
+                cin=command.cin,
+                identifiers=command.identifiers,
+                address=command.address,
+                phone=command.phone,
+                language=command.language,
+                source=command.source,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(CorrectClientDetails, on="client_id")
+    def correct_details(self, command: CorrectClientDetails, given: Given) -> None:
+        changes = {
+            name: value
+            for name in ("name", "birth_date", "sex", "cin", "address", "phone", "language")
+            if (value := getattr(command, name)) is not None
+        }
+        reasons = Reasons()
+        reasons.unless(bool(changes), "name", "nothing to correct was given", "give at least one changed field")
+        reasons.refuse_if_any()
+        self.record(ClientDetailsCorrected(reason=command.reason, **changes), given.occurred_at)
+
+    @decides(OpenEpisode, on="client_id")
+    def open_episode(self, command: OpenEpisode, given: Given) -> None:
+        reasons = Reasons()
+        reasons.unless(command.episode_id not in self.episodes, "episode_id", "this episode was opened before")
+        reasons.unless(
+            self.episode_on(command.program, command.opened_on) is None,
+            "program",
+            f"an episode in {command.program} is open on {command.opened_on} already",
+            "close it first",
+        )
+        reasons.unless(command.opened_on >= self.birth_date, "opened_on", "it is before the client's birth date")
+        reasons.refuse_if_any()
+        self.record(
+            EpisodeOpened(
+                episode_id=command.episode_id,
+                program=command.program,
+                opened_on=command.opened_on,
+                referral=command.referral,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(CloseEpisode, on="client_id")
+    def close_episode(self, command: CloseEpisode, given: Given) -> None:
+        reasons = Reasons()
+        episode = self.episodes.get(command.episode_id)
+        if episode is None:
+            reasons.add("episode_id", "this client has no such episode")
+        else:
+            reasons.unless(command.episode_id not in self.closed, "episode_id", "this episode is closed already")
+            reasons.unless(command.closed_on >= episode.opened_on, "closed_on", f"it opened on {episode.opened_on}")
+        reasons.refuse_if_any()
+        program = episode.program if episode else ""
+        self.record(
+            EpisodeClosed(
+                episode_id=command.episode_id, program=program, closed_on=command.closed_on, reason=command.reason
+            ),
+            given.occurred_at,
+        )
+
+    @decides(AssignCoordinator, on="client_id")
+    def assign_coordinator(self, command: AssignCoordinator, given: Given) -> None:
+        reasons = Reasons()
+        staff = given.find(Staff, command.staff_id)
+        if staff is None:
+            reasons.add("staff_id", "no such staff member", "register them first")
+        else:
+            reasons.unless(
+                staff.employed_on(command.first_day), "staff_id", f"{staff.name} is not employed on {command.first_day}"
+            )
+        reasons.unless(
+            command.assignment_id not in self.assignments, "assignment_id", "this assignment was made before"
+        )
+        reasons.unless(
+            self.episode_on(command.program, command.first_day) is not None,
+            "program",
+            f"no episode in {command.program} is open on {command.first_day}",
+            "open the episode first",
+        )
+        reasons.refuse_if_any()
+        self.record(
+            CoordinatorAssigned(
+                assignment_id=command.assignment_id,
+                staff_id=command.staff_id,
+                program=command.program,
+                first_day=command.first_day,
+                lead=command.lead,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(ReleaseCoordinator, on="client_id")
+    def release_coordinator(self, command: ReleaseCoordinator, given: Given) -> None:
+        reasons = Reasons()
+        assignment = self.assignments.get(command.assignment_id)
+        if assignment is None:
+            reasons.add("assignment_id", "this client has no such assignment")
+        else:
+            reasons.unless(command.assignment_id not in self.released, "assignment_id", "it has ended already")
+            reasons.unless(command.last_day >= assignment.first_day, "last_day", f"it began on {assignment.first_day}")
+        reasons.refuse_if_any()
+        staff_id, program = (assignment.staff_id, assignment.program) if assignment else ("", "")
+        self.record(
+            CoordinatorReleased(
+                assignment_id=command.assignment_id,
+                staff_id=staff_id,
+                program=program,
+                last_day=command.last_day,
+                reason=command.reason,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(RecordDiagnosis, on="client_id")
+    def record_diagnosis(self, command: RecordDiagnosis, given: Given) -> None:
+        reasons = Reasons()
+        reasons.unless(command.diagnosis_id not in self.diagnoses, "diagnosis_id", "this diagnosis is recorded already")
+        reasons.unless(command.onset <= given.now.date(), "onset", "the onset is in the future", "check the date")
+        reasons.refuse_if_any()
+        self.record(
+            DiagnosisRecorded(
+                diagnosis_id=command.diagnosis_id,
+                system=command.system,
+                code=command.code,
+                display=command.display,
+                onset=command.onset,
+                source=command.source,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(ResolveDiagnosis, on="client_id")
+    def resolve_diagnosis(self, command: ResolveDiagnosis, given: Given) -> None:
+        reasons = Reasons()
+        diagnosis = self.diagnoses.get(command.diagnosis_id)
+        if diagnosis is None:
+            reasons.add("diagnosis_id", "this client has no such diagnosis")
+        else:
+            reasons.unless(command.diagnosis_id not in self.resolved, "diagnosis_id", "it is resolved already")
+            reasons.unless(command.resolved_on >= diagnosis.onset, "resolved_on", f"its onset was {diagnosis.onset}")
+        reasons.refuse_if_any()
+        self.record(
+            DiagnosisResolved(diagnosis_id=command.diagnosis_id, resolved_on=command.resolved_on), given.occurred_at
+        )

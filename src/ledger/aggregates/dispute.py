@@ -1,0 +1,171 @@
+"""A late-signature dispute: somebody contests the verdict on a note; evidence is added; compliance decides.
+
+Source: PSC-13 to PSC-15 (verdicts and their monthly review); design §1.9 (which rule applied is an answer).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from ledger.aggregates.base import Aggregate, Given, decides
+from ledger.aggregates.note import Note
+from ledger.aggregates.staff import acting_staff
+from ledger.aggregates.vocabulary import Command, Event, Id, Label, Text, event
+from ledger.errors import Reasons
+
+
+@event("dispute.opened")
+class DisputeOpened(Event, frozen=True, kw_only=True):
+    """Somebody contests the timeliness verdict on a note."""
+
+    note_id: str
+    client_id: str
+    opened_by: str
+    claim: str
+
+
+@event("dispute.evidence_added")
+class EvidenceAdded(Event, frozen=True, kw_only=True):
+    """Evidence for or against: what kind, what it says, and the events it points to."""
+
+    note_id: str
+    evidence_id: str
+    kind: str
+    text: str
+    events: tuple[str, ...] = ()
+
+
+@event("dispute.decided")
+class DisputeDecided(Event, frozen=True, kw_only=True):
+    """Compliance decided the dispute; the verdict itself stays what the rule says, and the decision stands beside."""
+
+    note_id: str
+    outcome: str
+    rule_id: str
+    reading: str
+    reasoning: str
+    decided_by: str
+
+
+class OpenDispute(Command, frozen=True, kw_only=True):
+    """Contest the timeliness verdict on a note."""
+
+    NAME = "open-dispute"
+    dispute_id: Id
+    note_id: Id
+    claim: Text
+
+
+class AddEvidence(Command, frozen=True, kw_only=True):
+    """Add evidence to an open dispute."""
+
+    NAME = "add-evidence"
+    dispute_id: Id
+    evidence_id: Id
+    kind: Literal["statement", "document", "event", "system"]
+    text: Text
+    events: tuple[Label, ...] = ()
+
+
+class DecideDispute(Command, frozen=True, kw_only=True):
+    """Decide a dispute, with the rule and the reading it was decided under."""
+
+    NAME = "decide-dispute"
+    dispute_id: Id
+    outcome: Literal["upheld", "overturned", "withdrawn"]
+    rule_id: Label
+    reading: Label
+    reasoning: Text
+
+
+class Dispute(Aggregate):
+    """One dispute about one note; keyed by the note's chart."""
+
+    KIND = "dispute"
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(identifier)
+        self.opened: DisputeOpened | None = None
+        self.evidence: set[str] = set()
+        self.decided = False
+
+    def apply(self, event: Event, occurred_at: datetime) -> None:
+        match event:
+            case DisputeOpened():
+                self.opened = event
+                self.key = self.chart_id = event.client_id
+            case EvidenceAdded():
+                self.evidence.add(event.evidence_id)
+            case DisputeDecided():
+                self.decided = True
+            case _:
+                raise TypeError(f"a dispute's stream cannot hold {event.TYPE}")
+
+    @property
+    def _note_id(self) -> str:
+        if self.opened is None:
+            raise TypeError("this dispute has not been opened")
+        return self.opened.note_id
+
+    @decides(OpenDispute, on="dispute_id", creates=True)
+    def open(self, command: OpenDispute, given: Given) -> None:
+        reasons = Reasons()
+        note = given.find(Note, command.note_id)
+        acting_staff(given, reasons)
+        if note is None:
+            reasons.add("note_id", "no such note", "check the id")
+        reasons.refuse_if_any()
+        self.record(
+            DisputeOpened(
+                note_id=command.note_id,
+                client_id=note.key if note else "",
+                opened_by=given.actor.id,
+                claim=command.claim,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(AddEvidence, on="dispute_id")
+    def add_evidence(self, command: AddEvidence, given: Given) -> None:
+        reasons = Reasons()
+        reasons.unless(not self.decided, "dispute_id", "this dispute is decided", "open a new one")
+        reasons.unless(command.evidence_id not in self.evidence, "evidence_id", "this evidence was added before")
+        reasons.refuse_if_any()
+        self.record(
+            EvidenceAdded(
+                note_id=self._note_id,
+                evidence_id=command.evidence_id,
+                kind=command.kind,
+                text=command.text,
+                events=command.events,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(DecideDispute, on="dispute_id")
+    def decide(self, command: DecideDispute, given: Given) -> None:
+        reasons = Reasons()
+        reasons.unless(not self.decided, "dispute_id", "this dispute is decided already")
+        staff = acting_staff(given, reasons)
+        if staff is not None:
+            reasons.unless(
+                "compliance" in staff.roles,
+                "actor",
+                f"{staff.name} does not have the role compliance",
+                "a compliance officer decides",
+            )
+            opened = self.opened
+            reasons.unless(opened is None or opened.opened_by != staff.id, "actor", "nobody decides their own dispute")
+        reasons.refuse_if_any()
+        self.record(
+            DisputeDecided(
+                note_id=self._note_id,
+                outcome=command.outcome,
+                rule_id=command.rule_id,
+                reading=command.reading,
+                reasoning=command.reasoning,
+                decided_by=given.actor.id,
+            ),
+            given.occurred_at,
+        )

@@ -1,0 +1,28 @@
+"""Every aggregate there is: importing this registers each event, command and decision. A new aggregate adds a line."""
+
+from ledger.aggregates.access import Access
+from ledger.aggregates.client import Client
+from ledger.aggregates.contact import Contact
+from ledger.aggregates.dispute import Dispute
+from ledger.aggregates.note import Note
+from ledger.aggregates.plan import Plan
+from ledger.aggregates.policy import Policy
+from ledger.aggregates.staff import Staff
+from ledger.aggregates.supervision import SupervisionSession
+from ledger.aggregates.utilisation_review import UtilisationReview
+from ledger.aggregates.vocabulary import check_upcasters
+
+AGGREGATES = (
+    Access,
+    Client,
+    Contact,
+    Dispute,
+    Note,
+    Plan,
+    Policy,
+    Staff,
+    SupervisionSession,
+    UtilisationReview,
+)
+
+check_upcasters()

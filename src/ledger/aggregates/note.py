@@ -1,0 +1,429 @@
+"""A progress note: drafted, signed, co-signed, added to, amended; never edited once signed.
+
+Sources: PSC-9 (complete PIRP), PSC-10 (objectives of the plan in force), PSC-11 (signature bound to the content),
+PSC-13 (extensions), PSC-23 (credential held on the service date), CSS-14.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+import msgspec
+
+from ledger.aggregates.base import Aggregate, Given, decides
+from ledger.aggregates.contact import Contact
+from ledger.aggregates.note_events import (
+    AddAddendum,
+    AddendumAdded,
+    AmendNote,
+    CitedPlan,
+    CosignNote,
+    DraftNote,
+    ExtensionGranted,
+    ExtensionRefused,
+    ExtensionRequested,
+    GrantExtension,
+    MarkLateEntry,
+    MarkNoteInError,
+    NoteAmended,
+    NoteContent,
+    NoteContentWritten,
+    NoteCosigned,
+    NoteDrafted,
+    NoteEnteredInError,
+    NoteMarkedLateEntry,
+    NoteSigned,
+    RefuseExtension,
+    RequestExtension,
+    SignNote,
+    WriteNote,
+)
+from ledger.aggregates.plan import Plan
+from ledger.aggregates.staff import acting_staff
+from ledger.aggregates.vocabulary import Event
+from ledger.errors import Reasons
+from ledger.policies.documents import contact_kinds, documents, missing_sections
+
+
+def canonical_content(drafted: NoteDrafted, content: NoteContent) -> bytes:
+    """The exact bytes a signature is bound to: whose note of which service, and all it says.
+
+    A JSON object in UTF-8 without spaces, keys sorted: ``author_id``, ``client_id``, ``contact_id``, ``content``,
+    ``document``, ``service_ended_at``, ``service_started_at`` (RFC 3339 as recorded). PSC-11.
+    """
+    return msgspec.json.encode(
+        {
+            "author_id": drafted.author_id,
+            "client_id": drafted.client_id,
+            "contact_id": drafted.contact_id,
+            "content": msgspec.to_builtins(content),
+            "document": drafted.document,
+            "service_ended_at": drafted.service_ended_at,
+            "service_started_at": drafted.service_started_at,
+        },
+        order="sorted",
+    )
+
+
+class Note(Aggregate):
+    """One note of one contact; keyed by the chart."""
+
+    KIND = "note"
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(identifier)
+        self.drafted: NoteDrafted | None = None
+        self.content = NoteContent()
+        self.signed: NoteSigned | None = None
+        self.cosigners: tuple[str, ...] = ()
+        self.in_error = False
+        self.late_entry = False
+        self.additions: set[str] = set()
+        self.requests: dict[str, str] = {}
+
+    def apply(self, event: Event, occurred_at: datetime) -> None:
+        match event:
+            case NoteDrafted():
+                self.drafted = event
+                self.content = event.content
+                self.key = self.chart_id = event.client_id
+            case NoteContentWritten():
+                self.content = event.content
+            case NoteSigned():
+                self.signed = event
+            case NoteCosigned():
+                self.cosigners = (*self.cosigners, event.signer_id)
+            case AddendumAdded():
+                self.additions.add(event.addendum_id)
+            case NoteAmended():
+                self.additions.add(event.amendment_id)
+            case NoteMarkedLateEntry():
+                self.late_entry = True
+            case NoteEnteredInError():
+                self.in_error = True
+            case ExtensionRequested():
+                self.requests[event.request_id] = "requested"
+            case ExtensionGranted():
+                self.requests[event.request_id] = "granted"
+            case ExtensionRefused():
+                self.requests[event.request_id] = "refused"
+            case _:
+                raise TypeError(f"a note's stream cannot hold {event.TYPE}")
+
+    @property
+    def _draft(self) -> NoteDrafted:
+        if self.drafted is None:
+            raise TypeError("this note has not been drafted")
+        return self.drafted
+
+    @property
+    def content_sha256(self) -> str:
+        """SHA-256 (hex) of the canonical content as it stands."""
+        return hashlib.sha256(canonical_content(self._draft, self.content)).hexdigest()
+
+    def _still_a_draft(self, reasons: Reasons) -> None:
+        reasons.unless(
+            self.signed is None,
+            "note_id",
+            "this note is signed; nothing alters it",
+            "add an addendum, amend it, or mark it as entered in error",
+            "signed",
+        )
+        reasons.unless(not self.in_error, "note_id", "this note is entered in error", "write a new one", "in-error")
+
+    def _signed_and_valid(self, reasons: Reasons) -> None:
+        reasons.unless(self.signed is not None, "note_id", "this note is not signed yet", "sign it first", "unsigned")
+        reasons.unless(not self.in_error, "note_id", "this note is entered in error", "write a new one", "in-error")
+
+    @decides(DraftNote, on="note_id", creates=True)
+    def draft(self, command: DraftNote, given: Given) -> None:
+        reasons = Reasons()
+        contact = given.find(Contact, command.contact_id)
+        if contact is None or contact.facts is None:
+            reasons.add("contact_id", "no such contact", "record the contact first")
+            reasons.refuse_if_any()
+            return
+        facts = contact.facts
+        reasons.unless(not contact.in_error, "contact_id", "this contact is entered in error")
+        if not given.actor.system:
+            reasons.unless(
+                given.actor.id == facts.staff_id,
+                "actor",
+                f"{given.actor.name} did not give this service",
+                "the note is written by the person who did",
+            )
+        reasons.refuse_if_any()
+        self.record(
+            NoteDrafted(
+                contact_id=command.contact_id,
+                client_id=facts.client_id,
+                author_id=facts.staff_id,
+                program=facts.program,
+                document=contact_kinds()[facts.contact_kind].document,
+                service_started_at=facts.started_at,
+                service_ended_at=facts.ended_at,
+                content=command.content,
+                source=command.source,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(WriteNote, on="note_id")
+    def write(self, command: WriteNote, given: Given) -> None:
+        reasons = Reasons()
+        self._still_a_draft(reasons)
+        reasons.unless(
+            given.actor.id == self._draft.author_id, "actor", "only the author writes in a draft", "use an addendum"
+        )
+        reasons.refuse_if_any()
+        self.record(
+            NoteContentWritten(client_id=self.key, contact_id=self._draft.contact_id, content=command.content),
+            given.occurred_at,
+        )
+
+    @decides(SignNote, on="note_id")
+    def sign(self, command: SignNote, given: Given) -> None:
+        reasons = Reasons()
+        draft = self._draft
+        self._still_a_draft(reasons)
+        cited = self._check_content(reasons, given)
+        staff = acting_staff(given, reasons)
+        day = draft.service_ended_at.date()
+        held = staff.held_on(day) if staff else ()
+        if staff is not None:
+            reasons.unless(
+                staff.id == draft.author_id,
+                "actor",
+                f"{staff.name} did not give this service and cannot sign its note",
+                "the author signs; a supervisor co-signs",
+                "standing",
+            )
+            reasons.unless(
+                bool(held),
+                "actor",
+                f"{staff.name} held no signing credential on {day}",
+                "record the credential with its dates",
+                "credential",
+            )
+        digest = self.content_sha256
+        reasons.unless(
+            command.content_sha256 in (None, digest),
+            "content_sha256",
+            "the content has changed since you read it",
+            "read the note again, then sign",
+        )
+        reasons.refuse_if_any()
+        self.record(
+            NoteSigned(
+                client_id=self.key,
+                contact_id=draft.contact_id,
+                signer_id=given.actor.id,
+                printed_name=given.actor.name,
+                role=given.actor.role,
+                credential=held[0].kind if held else None,
+                taxonomy=held[0].taxonomy if held else "",
+                meaning="authored",
+                content_sha256=digest,
+                cited_plans=cited,
+                late_reason=command.late_reason,
+            ),
+            given.occurred_at,
+        )
+
+    def _check_content(self, reasons: Reasons, given: Given) -> tuple[CitedPlan, ...]:
+        """PSC-9 and PSC-10: every section is filled, and the objectives are of the plan in force that day."""
+        draft = self._draft
+        document = documents()[draft.document]
+        for name in missing_sections(document, dict(self.content.sections)):
+            how = 'write it, or write "not known"' if document.unknown_allowed else "write it"
+            reasons.add(f"content.sections.{name}", f"the section {name} is empty", how, "incomplete")
+        cited: dict[str, CitedPlan] = {}
+        day = draft.service_ended_at.date()
+        for number, reference in enumerate(self.content.objectives):
+            place = f"content.objectives[{number}]"
+            plan = given.find(Plan, reference.plan_id)
+            if plan is None or plan.chart_id != self.chart_id:
+                reasons.add(f"{place}.plan_id", "this chart has no such plan", "check the id")
+                continue
+            version = plan.version_on(day)
+            if version is None:
+                reasons.add(f"{place}.plan_id", f"the plan was not in force on {day}", "cite the plan that was")
+                continue
+            reasons.unless(
+                reference.objective in plan.objectives_on(day),
+                f"{place}.objective",
+                f"version {version} of the plan has no objective {reference.objective}",
+                f"use one of {', '.join(plan.objectives_on(day))}",
+            )
+            cited[plan.id] = CitedPlan(plan_id=plan.id, plan_version=version)
+        if document.cites_plan and not self.content.objectives:
+            reasons.unless(
+                bool((self.content.no_plan_reason or "").strip()),
+                "content.objectives",
+                "the note names no objective of the treatment plan",
+                "name at least one, or say in no_plan_reason why there is none (intake, crisis)",
+                "no-objective",
+            )
+        return tuple(cited.values())
+
+    @decides(CosignNote, on="note_id")
+    def cosign(self, command: CosignNote, given: Given) -> None:
+        reasons = Reasons()
+        self._signed_and_valid(reasons)
+        staff = acting_staff(given, reasons)
+        held = staff.held_on(given.occurred_at.date()) if staff else ()
+        if staff is not None:
+            reasons.unless("supervisor" in staff.roles, "actor", f"{staff.name} does not have the role supervisor")
+            reasons.unless(staff.id != self._draft.author_id, "actor", "nobody co-signs their own note")
+            reasons.unless(staff.id not in self.cosigners, "actor", f"{staff.name} has co-signed already")
+        digest = self.content_sha256
+        reasons.unless(command.content_sha256 in (None, digest), "content_sha256", "it is not the signed content's")
+        reasons.refuse_if_any()
+        self.record(
+            NoteCosigned(
+                client_id=self.key,
+                contact_id=self._draft.contact_id,
+                signer_id=given.actor.id,
+                printed_name=given.actor.name,
+                role=given.actor.role,
+                credential=held[0].kind if held else None,
+                meaning="co-signed",
+                content_sha256=digest,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(AddAddendum, on="note_id")
+    def add_addendum(self, command: AddAddendum, given: Given) -> None:
+        reasons = Reasons()
+        self._signed_and_valid(reasons)
+        staff = acting_staff(given, reasons)
+        reasons.unless(command.addendum_id not in self.additions, "addendum_id", "this addendum was added before")
+        reasons.refuse_if_any()
+        held = staff.held_on(given.occurred_at.date()) if staff else ()
+        self.record(
+            AddendumAdded(
+                client_id=self.key,
+                contact_id=self._draft.contact_id,
+                addendum_id=command.addendum_id,
+                author_id=given.actor.id,
+                printed_name=given.actor.name,
+                credential=held[0].kind if held else None,
+                text=command.text,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(AmendNote, on="note_id")
+    def amend(self, command: AmendNote, given: Given) -> None:
+        reasons = Reasons()
+        self._signed_and_valid(reasons)
+        staff = acting_staff(given, reasons)
+        reasons.unless(given.actor.id == self._draft.author_id, "actor", "only the author amends", "use an addendum")
+        reasons.unless(
+            command.section in self.content.sections,
+            "section",
+            f"the note has no section {command.section!r}",
+            f"use one of {', '.join(self.content.sections)}",
+        )
+        reasons.unless(command.amendment_id not in self.additions, "amendment_id", "this amendment was made before")
+        reasons.refuse_if_any()
+        held = staff.held_on(given.occurred_at.date()) if staff else ()
+        self.record(
+            NoteAmended(
+                client_id=self.key,
+                contact_id=self._draft.contact_id,
+                amendment_id=command.amendment_id,
+                author_id=given.actor.id,
+                printed_name=given.actor.name,
+                credential=held[0].kind if held else None,
+                kind=command.kind,
+                section=command.section,
+                text=command.text,
+                reason=command.reason,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(MarkLateEntry, on="note_id")
+    def mark_late_entry(self, command: MarkLateEntry, given: Given) -> None:
+        reasons = Reasons()
+        reasons.unless(not self.in_error, "note_id", "this note is entered in error")
+        reasons.unless(not self.late_entry, "note_id", "this note is marked as a late entry already")
+        reasons.refuse_if_any()
+        self.record(
+            NoteMarkedLateEntry(client_id=self.key, contact_id=self._draft.contact_id, reason=command.reason),
+            given.occurred_at,
+        )
+
+    @decides(MarkNoteInError, on="note_id")
+    def mark_in_error(self, command: MarkNoteInError, given: Given) -> None:
+        reasons = Reasons()
+        reasons.unless(not self.in_error, "note_id", "this note is marked as entered in error already")
+        reasons.refuse_if_any()
+        self.record(
+            NoteEnteredInError(client_id=self.key, contact_id=self._draft.contact_id, reason=command.reason),
+            given.occurred_at,
+        )
+
+    @decides(RequestExtension, on="note_id")
+    def request_extension(self, command: RequestExtension, given: Given) -> None:
+        reasons = Reasons()
+        self._still_a_draft(reasons)
+        reasons.unless(given.actor.id == self._draft.author_id, "actor", "only the author asks for more time")
+        reasons.unless(command.request_id not in self.requests, "request_id", "this request was made before")
+        reasons.unless(
+            "requested" not in self.requests.values(), "request_id", "a request is waiting for a decision already"
+        )
+        reasons.refuse_if_any()
+        self.record(
+            ExtensionRequested(
+                client_id=self.key,
+                contact_id=self._draft.contact_id,
+                request_id=command.request_id,
+                staff_id=given.actor.id,
+                reason=command.reason,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(GrantExtension, on="note_id")
+    def grant_extension(self, command: GrantExtension, given: Given) -> None:
+        self._decide_extension(command.request_id, given)
+        self.record(
+            ExtensionGranted(
+                client_id=self.key,
+                contact_id=self._draft.contact_id,
+                request_id=command.request_id,
+                decided_by=given.actor.id,
+                comment=command.comment,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(RefuseExtension, on="note_id")
+    def refuse_extension(self, command: RefuseExtension, given: Given) -> None:
+        self._decide_extension(command.request_id, given)
+        self.record(
+            ExtensionRefused(
+                client_id=self.key,
+                contact_id=self._draft.contact_id,
+                request_id=command.request_id,
+                decided_by=given.actor.id,
+                comment=command.comment,
+            ),
+            given.occurred_at,
+        )
+
+    def _decide_extension(self, request_id: str, given: Given) -> None:
+        """PSC-13: the supervisor decides a waiting request, once."""
+        reasons = Reasons()
+        state = self.requests.get(request_id)
+        reasons.unless(state is not None, "request_id", "no such request was made")
+        reasons.unless(state in (None, "requested"), "request_id", f"this request was {state} already")
+        staff = acting_staff(given, reasons)
+        if staff is not None:
+            reasons.unless("supervisor" in staff.roles, "actor", f"{staff.name} does not have the role supervisor")
+            reasons.unless(staff.id != self._draft.author_id, "actor", "nobody decides their own request")
+        reasons.refuse_if_any()

@@ -1,0 +1,146 @@
+"""Which reading of an ambiguous rule the agency goes by, from which day, and until when.
+
+Every reading of a rule is a named policy version; adopting one is an event with an effective date. A changed rule never
+rewrites what was decided under the old one.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from ledger.aggregates.base import Aggregate, Given, decides, refuse
+from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, Text, event
+from ledger.errors import Reasons
+from ledger.policies.adoptable import adoptable_readings
+
+#: Events that belong to no chart and to no staff member are read by this key.
+AGENCY_KEY = "agency"
+
+
+@event("policy.adopted")
+class PolicyAdopted(Event, frozen=True, kw_only=True):
+    """The agency adopted a reading of a rule, for one program or for all, from a service date on."""
+
+    rule_id: str
+    reading: str
+    program: str | None
+    policy_version: str
+    effective_from: date
+    reason: str
+
+
+@event("policy.retired")
+class PolicyRetired(Event, frozen=True, kw_only=True):
+    """The adopted reading ends; ``last_day`` is the last service date it covers."""
+
+    rule_id: str
+    reading: str
+    program: str | None
+    policy_version: str
+    last_day: date
+    reason: str
+
+
+class AdoptPolicy(Command, frozen=True, kw_only=True):
+    """Adopt a reading of a rule from a service date on."""
+
+    NAME = "adopt-policy"
+    policy_id: Id
+    rule_id: Label
+    reading: Label
+    effective_from: Date
+    policy_version: Label
+    reason: Text
+    program: Label | None = None
+
+
+class RetirePolicy(Command, frozen=True, kw_only=True):
+    """End an adopted reading; give the last service date it covers."""
+
+    NAME = "retire-policy"
+    policy_id: Id
+    last_day: Date
+    reason: Text
+
+
+class Policy(Aggregate):
+    """One adopted policy version; keyed by the agency."""
+
+    KIND = "policy"
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(identifier)
+        self.key = AGENCY_KEY
+        self.adopted: PolicyAdopted | None = None
+        self.retired_on: date | None = None
+
+    def apply(self, event: Event, occurred_at: datetime) -> None:
+        match event:
+            case PolicyAdopted():
+                self.adopted = event
+            case PolicyRetired():
+                self.retired_on = event.last_day
+            case _:
+                raise TypeError(f"a policy's stream cannot hold {event.TYPE}")
+
+    @decides(AdoptPolicy, on="policy_id", creates=True)
+    def adopt(self, command: AdoptPolicy, given: Given) -> None:
+        reasons = Reasons()
+        try:
+            rules = adoptable_readings(command.effective_from)
+        except LookupError:
+            raise refuse(
+                "effective_from", f"no rules are on file for {command.effective_from}", "check the year"
+            ) from None
+        readings = rules.get(command.rule_id)
+        if readings is None:
+            reasons.add("rule_id", f"there is no rule {command.rule_id!r}", f"use one of {', '.join(rules)}")
+        elif command.reading not in readings:
+            reasons.add(
+                "reading",
+                f"{command.rule_id} has no reading {command.reading!r}",
+                f"use one of {', '.join(readings)}",
+            )
+        else:
+            versions = readings[command.reading]
+            reasons.unless(
+                command.policy_version in versions,
+                "policy_version",
+                f"this reading has no version {command.policy_version!r}",
+                f"use one of {', '.join(versions)}",
+            )
+        reasons.refuse_if_any()
+        self.record(
+            PolicyAdopted(
+                rule_id=command.rule_id,
+                reading=command.reading,
+                program=command.program,
+                policy_version=command.policy_version,
+                effective_from=command.effective_from,
+                reason=command.reason,
+            ),
+            given.occurred_at,
+        )
+
+    @decides(RetirePolicy, on="policy_id")
+    def retire(self, command: RetirePolicy, given: Given) -> None:
+        reasons = Reasons()
+        adopted = self.adopted
+        if adopted is None:
+            raise TypeError("a policy stream begins with its adoption")
+        reasons.unless(self.retired_on is None, "policy_id", f"this policy was retired as of {self.retired_on}")
+        reasons.unless(
+            command.last_day >= adopted.effective_from, "last_day", f"it took effect on {adopted.effective_from}"
+        )
+        reasons.refuse_if_any()
+        self.record(
+            PolicyRetired(
+                rule_id=adopted.rule_id,
+                reading=adopted.reading,
+                program=adopted.program,
+                policy_version=adopted.policy_version,
+                last_day=command.last_day,
+                reason=command.reason,
+            ),
+            given.occurred_at,
+        )

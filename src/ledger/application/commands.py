@@ -1,0 +1,291 @@
+"""Carrying out a command: load, decide, append; once, however often it is asked.
+
+A retried command returns the first result. Of two changes to one stream one wins, and the other gets a conflict that
+names the version it missed. A refusal gives every reason at once, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+from eventsourcing.application import AggregateNotFoundError, Repository
+from eventsourcing.persistence import EventStore, IntegrityError
+
+from ledger.aggregates.base import Actor, Aggregate, handler_of, refuse
+from ledger.aggregates.everything import AGGREGATES
+from ledger.aggregates.staff import Staff
+from ledger.aggregates.vocabulary import Command
+from ledger.clock import Clock, IdSource, RandomIds, SystemClock
+from ledger.errors import CommandReused, Conflict, LedgerError
+from ledger.store.codec import EnvelopeMapper, fold
+from ledger.store.envelope import Context, Recorded, Stamped
+from ledger.store.recorder import Recorder
+
+A = TypeVar("A", bound=Aggregate)
+
+SYSTEM = "system:"
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+@dataclass(frozen=True)
+class Request:
+    """One command with what its envelope needs: who, why, when it happened, and the ids that tie requests together."""
+
+    command: Command
+    actor_id: str
+    purpose: str
+    command_id: str
+    occurred_at: datetime | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    #: The version of the stream that the decision was made on, when the caller read it before.
+    expected_version: int | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the command's name and content, its actor, and when it says it happened."""
+        said = self.occurred_at.isoformat() if self.occurred_at else None
+        return hashlib.sha256(_encode([self.command.NAME, self.command, self.actor_id, said])).hexdigest()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command led to: its stream as it stands after it, and the ids and types of its events."""
+
+    command_id: str
+    stream_id: str
+    version: int
+    events: tuple[str, ...]
+    types: tuple[str, ...] = ()
+    #: True when the command had been carried out before and this is its first result.
+    repeated: bool = False
+
+
+@dataclass
+class _Circumstances:
+    """``Given`` for one command inside a unit of work."""
+
+    unit: Unit
+    actor: Actor
+    now: datetime
+    occurred_at: datetime
+
+    def find(self, kind: type[A], identifier: str) -> A | None:
+        return self.unit.find(kind, identifier)
+
+
+@dataclass
+class Unit:
+    """The aggregates that some commands look at and change, and the events waiting to be appended together."""
+
+    repository: Repository[str]
+    loaded: dict[tuple[type[Aggregate], str], Aggregate | None] = field(default_factory=dict)
+    waiting: list[Stamped] = field(default_factory=list)
+
+    def find(self, kind: type[A], identifier: str) -> A | None:
+        """An aggregate as this unit sees it: as stored, plus what this unit has decided."""
+        key = (kind, identifier)
+        if key not in self.loaded:
+            self.loaded[key] = self._load(kind, identifier)
+        found = self.loaded[key]
+        return found if isinstance(found, kind) else None
+
+    def _load(self, kind: type[Aggregate], identifier: str) -> Aggregate | None:
+        def project(_: object, events: Iterable[Any]) -> Any:
+            return _fold_as(kind, identifier, events)
+
+        try:
+            found: Aggregate = self.repository.get(identifier, projector_func=project)
+        except AggregateNotFoundError:
+            return None
+        return found
+
+    def keep(self, aggregate: Aggregate) -> None:
+        self.loaded[type(aggregate), aggregate.id] = aggregate
+
+
+def _fold_as(kind: type[Aggregate], identifier: str, events: Iterable[Recorded]) -> Aggregate | None:
+    """Fold a stream as one kind of aggregate; a stream of another kind is not found under this one."""
+    recorded = list(events)
+    if not recorded or not recorded[0].row.topic.startswith(_prefix(kind)):
+        return None
+    return fold(kind(identifier), recorded)
+
+
+def _prefix(kind: type[Aggregate]) -> str:
+    return f"{kind.KIND}."
+
+
+class Ledger:
+    """The application: commands in, events out. One instance per process; it holds no state but its parts."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        clock: Clock | None = None,
+        ids: IdSource | None = None,
+        zone: str = "America/Los_Angeles",
+    ) -> None:
+        self.recorder = recorder
+        self.clock = clock or SystemClock()
+        self.ids = ids or RandomIds()
+        self.zone = ZoneInfo(zone)
+        self._store: EventStore[str] = EventStore(EnvelopeMapper(), recorder)
+        self._repository: Repository[str] = Repository(self._store)
+
+    def unit(self) -> Unit:
+        """A fresh view of the stored aggregates."""
+        return Unit(self._repository)
+
+    def execute(self, request: Request) -> Result:
+        """Carry out one command and append its events, or raise with every reason why not.
+
+        Raises ``Refused``, ``Conflict`` (names the missed version) or ``CommandReused``.
+        """
+        unit = self.unit()
+        try:
+            result = self.decide(unit, request)
+            self._append(unit)
+        except (LedgerError, IntegrityError) as fault:
+            first = self._first_result(request)
+            if first is not None:
+                return first
+            if isinstance(fault, IntegrityError):
+                raise self._conflict(unit) from fault
+            raise
+        return result
+
+    def execute_batch(self, requests: Sequence[Request]) -> list[Result]:
+        """Carry out many commands in one transaction: all of their events are appended, or none.
+
+        Commands carried out before give their first result and append nothing.
+        """
+        known = self.recorder.find_commands([request.command_id for request in requests])
+        unit = self.unit()
+        results: list[Result] = []
+        for request in requests:
+            digest = known.get(request.command_id)
+            if digest is None:
+                results.append(self.decide(unit, request))
+            elif digest == request.digest:
+                first = self._first_result(request)
+                if first is not None:
+                    results.append(first)
+            else:
+                raise CommandReused(request.command_id)
+        try:
+            self._append(unit)
+        except IntegrityError as fault:
+            raise self._conflict(unit) from fault
+        return results
+
+    def decide(self, unit: Unit, request: Request) -> Result:
+        """Let the aggregate decide; its events wait in the unit until they are appended."""
+        command = request.command
+        handler = handler_of(command)
+        target = getattr(command, handler.target)
+        aggregate = unit.find(handler.aggregate, target)
+        if aggregate is None:
+            if not handler.creates:
+                raise refuse(
+                    handler.target, f"there is no {handler.aggregate.KIND} {target}", "check the id", "unknown"
+                )
+            if self._taken(unit, handler.aggregate, target):
+                raise refuse(handler.target, f"{target} names something else already", "use a new id", "exists")
+            aggregate = handler.aggregate(target)
+        elif handler.creates:
+            raise refuse(
+                handler.target, f"the {handler.aggregate.KIND} {target} exists already", "use a new id", "exists"
+            )
+        if request.expected_version is not None and request.expected_version != aggregate.version:
+            raise Conflict(target, expected=request.expected_version, actual=aggregate.version)
+        given = self._circumstances(unit, request)
+        handler.decide(aggregate, command, given)
+        unit.keep(aggregate)
+        changes = aggregate.collect_events()
+        context = Context(
+            command_id=request.command_id,
+            actor=given.actor,
+            purpose=request.purpose,
+            correlation_id=request.correlation_id or request.command_id,
+            causation_id=request.causation_id,
+            command_digest=request.digest,
+        )
+        unit.waiting.extend(Stamped(change, context, index) for index, change in enumerate(changes))
+        return Result(
+            command_id=request.command_id,
+            stream_id=target,
+            version=aggregate.version,
+            events=tuple(f"{change.originator_id}@{change.originator_version}" for change in changes),
+            types=tuple(change.event.TYPE for change in changes),
+        )
+
+    def _taken(self, unit: Unit, kind: type[Aggregate], target: str) -> bool:
+        """Whether an id already names a stream of another kind."""
+        if any(key[1] == target and found is not None for key, found in unit.loaded.items() if key[0] is not kind):
+            return True
+        return self.recorder.stream_version(target) > 0
+
+    def _circumstances(self, unit: Unit, request: Request) -> _Circumstances:
+        now = self.clock.now()
+        occurred_at = request.occurred_at
+        if occurred_at is None and request.command.OCCURS_AT:
+            occurred_at = getattr(request.command, request.command.OCCURS_AT)
+        if occurred_at is None:
+            occurred_at = now.astimezone(self.zone)
+        elif occurred_at > now:
+            field_name = request.command.OCCURS_AT or "occurred_at"
+            raise refuse(field_name, "it lies in the future", "check the date, the time and its offset", "future")
+        return _Circumstances(unit, self.actor(unit, request.actor_id, occurred_at), now, occurred_at)
+
+    def actor(self, unit: Unit, actor_id: str, moment: datetime) -> Actor:
+        """Who acts, with the roles and credentials held at that moment; ``system:NAME`` is a program of ours."""
+        if actor_id.startswith(SYSTEM):
+            name = actor_id.removeprefix(SYSTEM)
+            return Actor(actor_id, name, ("system",), system=True)
+        staff = unit.find(Staff, actor_id)
+        if staff is None:
+            raise refuse("actor", f"{actor_id} is not a staff member", "register them, or act as one who is", "actor")
+        return staff.as_actor(moment.date())
+
+    def _append(self, unit: Unit) -> None:
+        if unit.waiting:
+            self._store.put(unit.waiting)
+            unit.waiting = []
+
+    def _conflict(self, unit: Unit) -> Conflict:
+        """Name the first stream of a refused append that somebody else has moved on."""
+        for stamped in unit.waiting:
+            expected = stamped.originator_version - 1
+            actual = self.recorder.stream_version(stamped.originator_id)
+            if actual > expected:
+                return Conflict(stamped.originator_id, expected=expected, actual=actual)
+        return Conflict(unit.waiting[0].originator_id, expected=None, actual=None)
+
+    def _first_result(self, request: Request) -> Result | None:
+        """What this command led to when it was first carried out; None when it never was."""
+        rows = self.recorder.find_command(request.command_id)
+        if not rows:
+            return None
+        if rows[0].command_digest != request.digest:
+            raise CommandReused(request.command_id)
+        target = getattr(request.command, handler_of(request.command).target)
+        return Result(
+            command_id=request.command_id,
+            stream_id=target,
+            version=rows[-1].originator_version,
+            events=tuple(row.event_id for row in rows),
+            types=tuple(row.topic for row in rows),
+            repeated=True,
+        )
+
+
+#: Importing the aggregates is what registers their commands; naming them here keeps that import honest.
+KINDS = {aggregate.KIND: aggregate for aggregate in AGGREGATES}

@@ -1,0 +1,95 @@
+"""The one door to charts: record who is about to see what, then hand out the grant that queries ask for.
+
+If the access cannot be recorded, the exception goes up and nothing is shown (design §1.8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from ledger.aggregates.access import ChartShown, GrantAccess
+from ledger.aggregates.base import Actor
+from ledger.aggregates.client import Client
+from ledger.aggregates.staff import Staff
+from ledger.application.commands import Ledger, Request, Unit
+from ledger.clock import derived_id, to_text
+from ledger.errors import NotFound
+from ledger.grants import Grant
+
+
+def relationship(unit: Unit, actor: Actor, chart_id: str, day: date) -> str:
+    """How the reader stands to the chart on a day: on the care team, supervising somebody who is, or none."""
+    if actor.system:
+        return "system"
+    client = unit.find(Client, chart_id)
+    if client is None:
+        return "none"
+    team = client.coordinators_on(day)
+    if actor.id in team:
+        return "care team"
+    for staff_id in team:
+        staff = unit.find(Staff, staff_id)
+        if staff is not None and staff.supervisor_id == actor.id:
+            return "supervises the care team"
+    return "none"
+
+
+def open_charts(
+    ledger: Ledger,
+    chart_ids: Iterable[str],
+    *,
+    reader: str,
+    purpose: str,
+    surface: str,
+    resource: str,
+    as_known_at: datetime | None = None,
+    as_of: date | None = None,
+    correlation_id: str | None = None,
+) -> Grant:
+    """Append one access event for all these charts and return the grant to read them.
+
+    The position in the grant is the head of the log before the access itself, or the last position known at
+    ``as_known_at``: it names the exact versions that may be shown. Raises ``NotFound`` for a chart that does not exist.
+    """
+    unit = ledger.unit()
+    now = ledger.clock.now()
+    head = ledger.recorder.sequence()
+    position = head if as_known_at is None else min(head, ledger.recorder.position_at(to_text(as_known_at)))
+    actor = ledger.actor(unit, reader, now)
+    charts = sorted(set(chart_ids))
+    for chart_id in charts:
+        if unit.find(Client, chart_id) is None:
+            raise NotFound("chart", chart_id)
+    access_id = ledger.ids.new()
+    day = now.astimezone(ledger.zone).date()
+    command = GrantAccess(
+        access_id=access_id,
+        surface=surface,
+        resource=resource,
+        purpose=purpose,
+        charts=tuple(
+            ChartShown(chart_id=chart_id, position=position, relationship=relationship(unit, actor, chart_id, day))
+            for chart_id in charts
+        ),
+        as_known_at=as_known_at,
+        as_of=as_of,
+    )
+    ledger.execute(
+        Request(
+            command=command,
+            actor_id=reader,
+            purpose=purpose,
+            command_id=derived_id("grant-access", access_id),
+            correlation_id=correlation_id,
+        )
+    )
+    return Grant(
+        access_id=access_id,
+        reader_id=reader,
+        purpose=purpose,
+        charts=frozenset(charts),
+        position=position,
+        as_known_at=as_known_at,
+        as_of=as_of,
+    )

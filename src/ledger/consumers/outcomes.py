@@ -1,0 +1,50 @@
+"""What a projection did with each event: one byte a position, so that a skip that nobody recorded cannot exist.
+
+``A`` applied, ``P`` parked, ``-`` not concerned, a space: nothing recorded yet. Kept in segments of 4,096 positions,
+compressed, so that a live projection rewrites one small row a batch.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+
+from sqlalchemy import Connection, delete, insert, select
+
+from ledger.consumers.tables import OUTCOMES
+
+APPLIED, PARKED, NOT_CONCERNED, NOTHING = b"A", b"P", b"-", b" "
+SEGMENT = 4096
+
+
+def record(connection: Connection, projection: str, outcomes: Mapping[int, bytes]) -> None:
+    """Note the outcome of some positions, in the transaction that made them so."""
+    by_segment: dict[int, dict[int, bytes]] = {}
+    for position, outcome in outcomes.items():
+        by_segment.setdefault(position // SEGMENT, {})[position % SEGMENT] = outcome
+    for segment, changed in by_segment.items():
+        where = (OUTCOMES.c.projection == projection, OUTCOMES.c.segment == segment)
+        stored = connection.scalar(select(OUTCOMES.c.outcomes).where(*where))
+        marks = bytearray(zlib.decompress(stored)) if stored else bytearray(NOTHING * SEGMENT)
+        for place, outcome in changed.items():
+            marks[place : place + 1] = outcome
+        if stored:
+            connection.execute(delete(OUTCOMES).where(*where))
+        connection.execute(
+            insert(OUTCOMES), [{"projection": projection, "segment": segment, "outcomes": zlib.compress(marks, 1)}]
+        )
+
+
+def read(connection: Connection, projection: str) -> Iterator[tuple[int, bytes]]:
+    """Every recorded outcome of a projection as (position, outcome), in the order of positions."""
+    statement = (
+        select(OUTCOMES.c.segment, OUTCOMES.c.outcomes)
+        .where(OUTCOMES.c.projection == projection)
+        .order_by(OUTCOMES.c.segment)
+    )
+    for segment, stored in connection.execute(statement):
+        marks = zlib.decompress(stored)
+        for place in range(SEGMENT):
+            outcome = marks[place : place + 1]
+            if outcome != NOTHING:
+                yield segment * SEGMENT + place, outcome

@@ -1,0 +1,249 @@
+"""Deadlines that answer with their reasons: when a document is due, and every hour or day counted on the way.
+
+How a deadline is counted, for every rule:
+
+* The clock starts when the service ended (or the client was discharged, or released), in the agency's zone.
+* Elapsed hours are arithmetic between instants, in UTC: across a change of daylight saving the wall clock at the
+  end differs by an hour from the wall clock at the start.
+* Days are counted after the day on which the clock started, which is day 0, whatever the hour. A limit in days falls
+  at the end of the last day counted: ``due`` is 23:59:59.999999 in the agency's zone, the last instant of that day
+  that can be recorded.
+* A deadline is met at ``due`` itself and missed one microsecond later, for hours and for days alike. Ask
+  :meth:`Deadline.met_by`; Python compares two times of one zone by their wall clocks, which is wrong in the hour that
+  daylight saving repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from ledger.policies.calendar import Calendar, Step, add_calendar_days
+from ledger.policies.calendar import calendar as calendar_of
+from ledger.policies.deadline_rules import Clock, Reading, Role, Rule, RuleBook, pick, rule_book
+
+_STARTED: dict[Clock, str] = {"service": "Service ended", "discharge": "Discharged", "release": "Released"}
+_TICK = timedelta(microseconds=1)  # the resolution in which times are recorded
+
+
+class Deadline(msgspec.Struct, frozen=True, kw_only=True):
+    """When something is due, under which rule, reading and calendar, and how that was worked out.
+
+    ``due`` and ``started`` are aware and in the agency's zone; ``due`` is the last instant that is still on time.
+    """
+
+    due: datetime
+    rule_id: str
+    reading: str
+    policy_version: str
+    calendar_version: str
+    zone: str
+    steps: tuple[Step, ...]
+    started: datetime
+    clock: Clock
+    role: Role
+    title: str
+    limit: str
+
+    def met_by(self, at: datetime) -> bool:
+        """Whether something done at the instant ``at`` was done in time."""
+        return instant(at) <= instant(self.due)
+
+    @property
+    def last_day(self) -> date:
+        """The day, in the agency's zone, on which the deadline falls."""
+        return self.due.date()
+
+    def words(self) -> str:
+        """The arithmetic in words, made from the steps: what started the clock, what counted, what did not, the end."""
+        start = f"{_STARTED[self.clock]} {moment(self.started)}."
+        counted = [step for step in self.steps if step.counted]
+        if counted and counted[0].elapsed is not None:
+            passed = "; ".join(f"{_day(step.day)} {step.why}" for step in self.steps)
+            return f"{start} {self.limit}: {passed}. Due {moment(self.due)}."
+        passed = "; ".join(
+            _day(s.day) + (f" is {s.why}" if s.counted else f" not counted ({s.why})") for s in self.steps
+        )
+        last = f"{self.due:%a} {self.due.day} {self.due:%b %Y}"
+        return f"{start} {self.limit}, that day being day 0: {passed}. Due by the end of {last} ({self.due:%Z})."
+
+
+def moment(at: datetime) -> str:
+    """A time as a person reads it: ``Fri 20 Nov 2026 15:00 PST``, with seconds only where there are any."""
+    clock = f"{at:%H:%M:%S}" if at.second or at.microsecond else f"{at:%H:%M}"
+    return f"{at:%a} {at.day} {at:%b %Y} {clock} {at:%Z}"
+
+
+def readings(rule_id: str, on: date | None = None, *, book: RuleBook | None = None) -> tuple[Reading, ...]:
+    """Every reading of a deadline rule, in all versions, or only those in force on a day.
+
+    Raises :class:`~ledger.policies.deadline_rules.RuleError` for a rule that does not exist.
+    """
+    rule = (book or rule_book()).rule(rule_id)
+    return tuple(r for r in rule.readings if on is None or (r.in_force(on) and rule.in_force(on)))
+
+
+def deadline(
+    rule_id: str,
+    reading: str,
+    from_: datetime,
+    *,
+    calendar: Calendar | str,
+    zone: str | None = None,
+    book: RuleBook | None = None,
+) -> Deadline:
+    """When the rule, under one reading, makes something due whose clock started at ``from_`` (any aware time).
+
+    ``reading`` may name a version (``3-business-days@2``); without one, the version in force on the day on which the
+    clock started decides. ``zone`` is the calendar's unless given. Raises
+    :class:`~ledger.policies.deadline_rules.RuleError` for a rule, reading or version that is unknown or not in force
+    that day, :class:`~ledger.policies.calendar.CalendarError` for a day outside the calendar, and ``ValueError`` for
+    a time without an offset.
+    """
+    rule = (book or rule_book()).rule(rule_id)
+    days = calendar_of(calendar) if isinstance(calendar, str) else calendar
+    started = in_zone(from_, zone or days.zone)
+    row = pick(rule, reading, started.date())
+    due, steps = _count(row, started, days)
+    return Deadline(
+        due=due,
+        rule_id=rule.id,
+        reading=row.id,
+        policy_version=row.policy_version,
+        calendar_version=days.version,
+        zone=zone or days.zone,
+        steps=steps,
+        started=started,
+        clock=rule.clock,
+        role=rule.role,
+        title=rule.title,
+        limit=row.limit,
+    )
+
+
+def deadlines_for(
+    document: str,
+    program: str,
+    service_ended_at: datetime,
+    *,
+    calendar: Calendar | str | None = None,
+    book: RuleBook | None = None,
+) -> list[Deadline]:
+    """Every deadline of a document: the employer's, its extension's and the state's, each under all its readings.
+
+    The list is in the rule book's order; ``role`` tells whose each is. It is empty when the program's sources set no
+    limit for the document. For a discharge plan or a contact after release, ``service_ended_at`` is when the client
+    was discharged or released. ``calendar`` replaces the program's own. Errors as for :func:`deadline`.
+    """
+    used = book or rule_book()
+    days = program_calendar(program, calendar, book=used)
+    day = in_zone(service_ended_at, days.zone).date()
+    rules, _ = used.governing(document, program, day)
+    return [
+        deadline(rule.id, reading, service_ended_at, calendar=days, book=used)
+        for rule in rules
+        for reading in reading_ids(rule, day)
+    ]
+
+
+def dues(
+    document: str,
+    program: str,
+    service_ended_at: datetime,
+    *,
+    adopted: Mapping[str, str] | None = None,
+    calendar: Calendar | str | None = None,
+    book: RuleBook | None = None,
+) -> dict[Role, Deadline]:
+    """The employer's, the extension's and the state's deadline of a document, each under the reading in force.
+
+    ``adopted`` maps a rule's id to the reading adopted for the date of the service; a rule missing from it goes by its
+    default. A role is missing when no rule of that kind governs the document; of two rules of one kind, the one that
+    ends first is given. The extension's deadline is the one that would hold if more time were granted.
+    """
+    used = book or rule_book()
+    days = program_calendar(program, calendar, book=used)
+    rules, _ = used.governing(document, program, in_zone(service_ended_at, days.zone).date())
+    found: dict[Role, Deadline] = {}
+    for rule in rules:
+        reading = (adopted or {}).get(rule.id, rule.default)
+        answer = deadline(rule.id, reading, service_ended_at, calendar=days, book=used)
+        if rule.role not in found or instant(answer.due) < instant(found[rule.role].due):
+            found[rule.role] = answer
+    return found
+
+
+def program_calendar(program: str, calendar: Calendar | str | None, *, book: RuleBook) -> Calendar:
+    """The calendar given, or the program's own."""
+    if isinstance(calendar, Calendar):
+        return calendar
+    return calendar_of(calendar if calendar is not None else book.program(program).calendar)
+
+
+def reading_ids(rule: Rule, day: date) -> list[str]:
+    """The readings of a rule that are in force on a day, each once, in the file's order."""
+    return list(dict.fromkeys(r.id for r in rule.readings if r.in_force(day) and rule.in_force(day)))
+
+
+def instant(at: datetime) -> datetime:
+    """The instant, in UTC, in which times compare rightly; ``ValueError`` for a time that does not say its offset."""
+    if at.tzinfo is None or at.utcoffset() is None:
+        raise ValueError(f"{at.isoformat()} does not say its offset from UTC")
+    return at.astimezone(UTC)
+
+
+def in_zone(at: datetime, zone: str) -> datetime:
+    """The same instant in a zone; ``ValueError`` for a time that does not say its offset."""
+    return instant(at).astimezone(ZoneInfo(zone))
+
+
+def _count(row: Reading, started: datetime, days: Calendar) -> tuple[datetime, tuple[Step, ...]]:
+    if row.unit == "elapsed_hours":
+        return _count_hours(row, started)
+    day = started.date()
+    last, steps = (
+        days.add_business_days(day, row.amount) if row.unit == "business_days" else add_calendar_days(day, row.amount)
+    )
+    return (_day_start(last + timedelta(days=1), started) - _TICK).astimezone(started.tzinfo), steps
+
+
+def _count_hours(row: Reading, started: datetime) -> tuple[datetime, tuple[Step, ...]]:
+    start, total = started.astimezone(UTC), timedelta(hours=row.amount)
+    at, passed, steps = start, timedelta(), list[Step]()
+    while passed < total:
+        local = at.astimezone(started.tzinfo)
+        until = min(_day_start(local.date() + timedelta(days=1), started), start + total)
+        part = until - at
+        passed += part
+        why = f"{_hours(part)}, {_hours(passed)} in all{_clock_change(local, until.astimezone(started.tzinfo))}"
+        steps.append(Step(day=local.date(), counted=True, why=why, elapsed=part))
+        at = until
+    return at.astimezone(started.tzinfo), tuple(steps)
+
+
+def _day_start(day: date, like: datetime) -> datetime:
+    """The instant, in UTC, at which a day begins in the zone of ``like``."""
+    return datetime.combine(day, time(), tzinfo=like.tzinfo).astimezone(UTC)
+
+
+def _clock_change(before: datetime, after: datetime) -> str:
+    moved = (after.utcoffset() or timedelta()) - (before.utcoffset() or timedelta())
+    if not moved:
+        return ""
+    return f" (clocks moved {'forward' if moved > timedelta() else 'back'} by {_hours(abs(moved))} that day)"
+
+
+def _hours(span: timedelta) -> str:
+    hours, rest = divmod(span, timedelta(hours=1))
+    minutes, rest = divmod(rest, timedelta(minutes=1))
+    parts = [f"{hours} h"] if hours or not (minutes or rest) else []
+    parts += [f"{minutes} min"] if minutes else []
+    parts += [f"{rest.total_seconds():g} s"] if rest else []
+    return " ".join(parts)
+
+
+def _day(day: date) -> str:
+    return f"{day:%a} {day.day} {day:%b}"

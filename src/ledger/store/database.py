@@ -1,0 +1,107 @@
+"""Opening a database: the engine with the durability the record needs, and the migrations that make its tables."""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from ledger.clock import Clock, SystemClock
+from ledger.errors import BadInput, LedgerError
+from ledger.store.postgres import PostgresRecorder
+from ledger.store.recorder import Recorder
+from ledger.store.sqlite import SQLiteRecorder
+
+#: The newest revision under ``migrations/versions``; a test holds the two together.
+HEAD_REVISION = "0001"
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for ``sqlite:///FILE`` or ``postgresql://…``; anything else is refused, naming the setting."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as fault:
+        raise BadInput(
+            "LEDGER_DATABASE: not a database URL; write sqlite:///ledger.db or postgresql://user@host/name"
+        ) from fault
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database and parsed.database != ":memory:":
+            folder = Path(parsed.database).parent
+            if not folder.is_dir():
+                raise BadInput(f"LEDGER_DATABASE: the folder {folder} does not exist; create it first")
+        engine = create_engine(parsed.set(drivername="sqlite+pysqlite"))
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if parsed.get_backend_name() == "postgresql":
+        return create_engine(parsed.set(drivername="postgresql+psycopg"))
+    raise BadInput(f"LEDGER_DATABASE: {parsed.get_backend_name()} is not supported; use sqlite or postgresql")
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    """Durable commits, readers that never block the writer, and transactions that we begin ourselves."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 30000")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes SQLite's write lock at once, so that what it reads cannot change before it writes."""
+    writing = connection.get_execution_options().get("ledger_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def revision(engine: Engine) -> str | None:
+    """The migration the database is at; None for an empty one."""
+    try:
+        with engine.connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+            return None if found is None else str(found)
+    except OperationalError as fault:
+        raise LedgerError(f"LEDGER_DATABASE: cannot open the database: {fault.orig}") from fault
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables up to this release; does nothing when they are."""
+    if revision(engine) == HEAD_REVISION:
+        return
+    from alembic import command  # Alembic takes a fifth of a second to import, and is needed once in a database's life
+    from alembic.config import Config
+
+    with resources.as_file(resources.files("ledger.store") / "migrations") as folder:
+        config = Config()
+        config.set_main_option("script_location", str(folder))
+        config.attributes["engine"] = engine
+        command.upgrade(config, "head")
+
+
+def open_store(url: str, clock: Clock | None = None) -> Recorder:
+    """Open the store at ``url``; an empty database gets its tables, one of another release is refused."""
+    engine = open_engine(url)
+    at = revision(engine)
+    if at is None and engine.dialect.name == "sqlite":
+        migrate(engine)
+    elif at != HEAD_REVISION:
+        raise LedgerError(
+            f"LEDGER_DATABASE: the database is at revision {at or 'none'}, this release needs {HEAD_REVISION}; "
+            "run: ledger migrate"
+        )
+    return recorder_for(engine, clock or SystemClock())
+
+
+def recorder_for(engine: Engine, clock: Clock) -> Recorder:
+    """The recorder that fits an engine."""
+    if engine.dialect.name == "sqlite":
+        return SQLiteRecorder(engine, clock)
+    return PostgresRecorder(engine, clock)

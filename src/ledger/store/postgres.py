@@ -1,0 +1,114 @@
+"""The recorder on PostgreSQL: writers only INSERT and share the fsync; a sequencer gives the places afterwards.
+
+Each row carries the id of the transaction that wrote it. The sequencer reads the rows of transactions that every
+present and future snapshot sees as ended (``xid < pg_snapshot_xmin``), in the order (xid, ticket), and writes their
+places into a second insert-only table. A transaction that commits late is waited for by construction: while it runs,
+nothing at or after its xid is given a place (``docs/decisions/0002-order.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eventsourcing.persistence import StoredEvent
+from sqlalchemy import Connection, column, insert, select, table, text
+
+from ledger.clock import Clock, to_text
+from ledger.errors import IntegrityFault
+from ledger.store.envelope import leaf_of
+from ledger.store.recorder import EVENT_COLUMNS, EVENTS, LOG_COLUMNS, Recorder, library_errors, row_of, values_of
+
+_EVENTS = table("events", *(column(name) for name in (*EVENT_COLUMNS, "written_at", "ticket", "xid")))
+_LOG_ORDER = table("log_order", *(column(name) for name in ("position", "ticket", "recorded_at", "leaf")))
+
+#: One sequencer at a time: the key of the advisory lock it holds for a transaction.
+SEQUENCER_LOCK = 0x6C656467
+_BATCH = 1000
+
+_LAST = text(
+    "SELECT o.position, o.recorded_at, e.xid, e.ticket FROM log_order o JOIN events e USING (ticket) "
+    "ORDER BY o.position DESC LIMIT 1"
+)
+_ENDED = text(
+    f"SELECT {', '.join('e.' + name for name in EVENT_COLUMNS)}, 0, e.written_at, ''::bytea, e.ticket "  # noqa: S608
+    "FROM events e WHERE (e.xid, e.ticket) > (CAST(:xid AS xid8), :ticket) "
+    "AND e.xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY e.xid, e.ticket LIMIT :limit"
+)
+
+
+class PostgresRecorder(Recorder):
+    """Append with a single INSERT; the places in the log come from ``sequence``."""
+
+    def __init__(self, engine: Any, clock: Clock) -> None:
+        super().__init__(engine)
+        self._clock = clock
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
+        rows = self._insert(stored_events)
+        if not rows:
+            return
+        written_at = to_text(self._clock.now())
+        batch = [{**values_of(row), "written_at": written_at} for row in rows]
+        with library_errors(), self.engine.begin() as connection:
+            connection.execute(insert(_EVENTS), batch)
+
+    def sequence(self) -> int:
+        """Give places to every event whose transaction has ended; one sequencer works, others wait their turn."""
+        while True:
+            with self.engine.begin() as connection:
+                # The lock is a statement of its own: a snapshot taken with it would be older than the lock.
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SEQUENCER_LOCK})
+                head, placed = self._place_batch(connection)
+            if placed < _BATCH:
+                return head
+
+    def _place_batch(self, connection: Connection) -> tuple[int, int]:
+        last = connection.execute(_LAST).first()
+        position, previous, xid, ticket = last if last else (0, "", "0", 0)
+        found = connection.execute(_ENDED, {"xid": str(xid), "ticket": ticket, "limit": _BATCH}).all()
+        if not found:
+            return position, 0
+        batch = []
+        for values in found:
+            row = row_of(values[: len(LOG_COLUMNS)])
+            position += 1
+            previous = max(previous, row.recorded_at)  # here still the time its writer wrote it at
+            batch.append(
+                {
+                    "position": position,
+                    "ticket": values[-1],
+                    "recorded_at": previous,
+                    "leaf": leaf_of(row, position, previous),
+                }
+            )
+        connection.execute(insert(_LOG_ORDER), batch)
+        return position, len(batch)
+
+    def waiting(self) -> int:
+        """How many committed events have no place yet (a long-running writer delays them, never breaks the order)."""
+        with self.reading() as connection:
+            return int(
+                connection.scalar(
+                    text("SELECT (SELECT count(*) FROM events) - (SELECT coalesce(max(position), 0) FROM log_order)")
+                )
+                or 0
+            )
+
+    def _stream_statement(self) -> Any:
+        return select(
+            *(EVENTS.c[name] for name in EVENT_COLUMNS),
+            text("0 AS position"),
+            text("'' AS recorded_at"),
+            text("''::bytea AS leaf"),
+        ).select_from(EVENTS)
+
+
+def check_database(connection: Connection) -> None:
+    """Refuse a server whose settings can lose a committed event."""
+    settings = {
+        name: connection.scalar(text(f"SHOW {name}")) for name in ("fsync", "synchronous_commit", "full_page_writes")
+    }
+    wrong = [f"{name} is {value}" for name, value in settings.items() if value == "off"]
+    if wrong:
+        raise IntegrityFault(f"the database can lose committed events: {', '.join(wrong)}; set them to on")

@@ -1,0 +1,236 @@
+"""What both recorders share: the columns, reading a stream, reading the log, and finding a command again.
+
+They implement the ``ApplicationRecorder`` interface of the ``eventsourcing`` library. Statements are SQLAlchemy Core;
+many rows go in one INSERT (design §3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    IntegrityError,
+    Notification,
+    OperationalError,
+    StoredEvent,
+    Subscription,
+)
+from sqlalchemy import Connection, Engine, column, func, select, table
+from sqlalchemy import exc as sqla
+
+from ledger.store.envelope import StoredRow
+
+#: The columns a writer fills, in the order of ``StoredRow``; names as the auditor's SQL sees them.
+EVENT_COLUMNS = (
+    "stream_id",
+    "version",
+    "type",
+    "payload",
+    "schema_version",
+    "key",
+    "chart_id",
+    "occurred_at",
+    "occurred_offset",
+    "actor",
+    "role",
+    "credential",
+    "purpose",
+    "command_id",
+    "command_index",
+    "command_digest",
+    "correlation_id",
+    "causation_id",
+)
+LOG_COLUMNS = (*EVENT_COLUMNS, "position", "recorded_at", "leaf")
+
+EVENTS = table("events", *(column(name) for name in LOG_COLUMNS))
+#: A view on both databases: every event that has its place in the log.
+LOG = table("log", *(column(name) for name in LOG_COLUMNS))
+
+
+def values_of(row: StoredRow) -> dict[str, Any]:
+    """A row as the columns a writer fills."""
+    return {
+        "stream_id": row.originator_id,
+        "version": row.originator_version,
+        "type": row.topic,
+        "payload": row.state,
+        "schema_version": row.schema_version,
+        "key": row.key,
+        "chart_id": row.chart_id,
+        "occurred_at": row.occurred_at,
+        "occurred_offset": row.occurred_offset,
+        "actor": row.actor,
+        "role": row.role,
+        "credential": row.credential,
+        "purpose": row.purpose,
+        "command_id": row.command_id,
+        "command_index": row.command_index,
+        "command_digest": row.command_digest,
+        "correlation_id": row.correlation_id,
+        "causation_id": row.causation_id,
+    }
+
+
+def row_of(values: Sequence[Any]) -> StoredRow:
+    """A row of ``LOG_COLUMNS`` as it was stored."""
+    return StoredRow(*values)
+
+
+class Recorder(ApplicationRecorder):
+    """One store of events. Its two ends: ``insert_events`` for writers, ``read_log`` for those who read in order."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read with."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    def sequence(self) -> int:
+        """Give every committed event its place in the log; returns the log's head (the last position, 0 if empty)."""
+        raise NotImplementedError
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        raise NotImplementedError
+
+    def _insert(self, stored_events: Sequence[StoredEvent]) -> Sequence[StoredRow]:
+        rows = [event for event in stored_events if isinstance(event, StoredRow)]
+        if len(rows) != len(stored_events):
+            raise TypeError("only rows of this store can be inserted")
+        return rows
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredRow]:
+        """One stream's events in the order of their versions, whether or not they have their place in the log yet."""
+        statement = self._stream_statement().where(EVENTS.c.stream_id == str(originator_id))
+        if gt is not None:
+            statement = statement.where(EVENTS.c.version > gt)
+        if lte is not None:
+            statement = statement.where(EVENTS.c.version <= lte)
+        statement = statement.order_by(EVENTS.c.version.desc() if desc else EVENTS.c.version)
+        if limit is not None:
+            statement = statement.limit(limit)
+        with self.reading() as connection:
+            return [row_of(values) for values in connection.execute(statement)]
+
+    def _stream_statement(self) -> Any:
+        raise NotImplementedError
+
+    def read_log(self, after: int, limit: int, *, until: int | None = None) -> Sequence[StoredRow]:
+        """The log in its order: up to ``limit`` events whose position is greater than ``after``."""
+        statement = select(*LOG.c).where(LOG.c.position > after).order_by(LOG.c.position).limit(limit)
+        if until is not None:
+            statement = statement.where(LOG.c.position <= until)
+        with self.reading() as connection:
+            return [row_of(values) for values in connection.execute(statement)]
+
+    def read_chart(self, chart_id: str, *, until: int | None = None, after: int = 0) -> Sequence[StoredRow]:
+        """One chart's events in the order of the log, from just after a position up to one (inclusive)."""
+        statement = select(*LOG.c).where(LOG.c.chart_id == chart_id, LOG.c.position > after).order_by(LOG.c.position)
+        if until is not None:
+            statement = statement.where(LOG.c.position <= until)
+        with self.reading() as connection:
+            return [row_of(values) for values in connection.execute(statement)]
+
+    def read_key(self, key: str, *, until: int | None = None, after: int = 0) -> Sequence[StoredRow]:
+        """The events of one partition key in the order of the log, from just after a position."""
+        statement = select(*LOG.c).where(LOG.c.key == key, LOG.c.position > after).order_by(LOG.c.position)
+        if until is not None:
+            statement = statement.where(LOG.c.position <= until)
+        with self.reading() as connection:
+            return [row_of(values) for values in connection.execute(statement)]
+
+    def find_command(self, command_id: str) -> Sequence[StoredRow]:
+        """The events that a command led to, in their order; empty when it led to none or was never seen."""
+        statement = self._stream_statement().where(EVENTS.c.command_id == command_id).order_by(EVENTS.c.command_index)
+        with self.reading() as connection:
+            return [row_of(values) for values in connection.execute(statement)]
+
+    def find_commands(self, command_ids: Sequence[str]) -> dict[str, str]:
+        """Which of these commands have been recorded: their ids with their digests."""
+        known: dict[str, str] = {}
+        with self.reading() as connection:
+            for start in range(0, len(command_ids), 500):
+                some = command_ids[start : start + 500]
+                statement = select(EVENTS.c.command_id, EVENTS.c.command_digest).where(
+                    EVENTS.c.command_id.in_(some), EVENTS.c.command_index == 0
+                )
+                known.update((row[0], row[1]) for row in connection.execute(statement))
+        return known
+
+    def stream_version(self, stream_id: str) -> int:
+        """The version of a stream as it stands; 0 when there is none."""
+        with self.reading() as connection:
+            found = connection.scalar(select(func.max(EVENTS.c.version)).where(EVENTS.c.stream_id == stream_id))
+        return int(found or 0)
+
+    def head(self) -> int:
+        """The last position of the log, 0 when it is empty."""
+        with self.reading() as connection:
+            return int(connection.scalar(select(func.max(LOG.c.position))) or 0)
+
+    def position_at(self, recorded_at: str) -> int:
+        """The last position recorded at or before a time (in the stored form), 0 when there is none."""
+        statement = select(func.max(LOG.c.position)).where(LOG.c.recorded_at <= recorded_at)
+        with self.reading() as connection:
+            return int(connection.scalar(statement) or 0)
+
+    # The rest of the library's interface: the same log under the library's names.
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        statement = select(*LOG.c).order_by(LOG.c.position).limit(limit)
+        if start is not None:
+            statement = statement.where(LOG.c.position >= start if inclusive_of_start else LOG.c.position > start)
+        if stop is not None:
+            statement = statement.where(LOG.c.position <= stop)
+        if topics:
+            statement = statement.where(LOG.c.type.in_(list(topics)))
+        with self.reading() as connection:
+            rows = [row_of(values) for values in connection.execute(statement)]
+        return [
+            Notification(row.originator_id, row.originator_version, row.topic, row.state, row.position) for row in rows
+        ]
+
+    def max_notification_id(self) -> int | None:
+        return self.head() or None
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
+        raise NotImplementedError("readers of this log keep their own place; see ledger.consumers")
+
+
+@contextmanager
+def library_errors() -> Iterator[None]:
+    """Turn the driver's errors into the library's, as its interface promises."""
+    try:
+        yield
+    except sqla.IntegrityError as fault:
+        raise IntegrityError(str(fault.orig)) from fault
+    except sqla.OperationalError as fault:
+        raise OperationalError(str(fault.orig)) from fault
+
+
+def streams_of(rows: Iterable[StoredRow]) -> set[str]:
+    """The streams that some rows belong to."""
+    return {str(row.originator_id) for row in rows}

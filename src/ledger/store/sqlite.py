@@ -1,0 +1,50 @@
+"""The recorder on SQLite: one file, one writer at a time, the place in the log given in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eventsourcing.persistence import StoredEvent
+from sqlalchemy import insert, select
+
+from ledger.clock import Clock, to_text
+from ledger.store.envelope import leaf_of
+from ledger.store.recorder import EVENTS, Recorder, library_errors, values_of
+
+
+class SQLiteRecorder(Recorder):
+    """Append under SQLite's write lock: ``max + 1`` is read and taken in one transaction, so positions are gapless."""
+
+    def __init__(self, engine: Any, clock: Clock) -> None:
+        super().__init__(engine)
+        self._clock = clock
+        self._writing = engine.execution_options(ledger_write=True)
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
+        rows = self._insert(stored_events)
+        if not rows:
+            return []
+        with library_errors(), self._writing.begin() as connection:
+            last = connection.execute(
+                select(EVENTS.c.position, EVENTS.c.recorded_at).order_by(EVENTS.c.position.desc()).limit(1)
+            ).first()
+            position, previous = (last[0], last[1]) if last else (0, "")
+            # The clock is read under the lock, so a later place never has an earlier time.
+            recorded_at = max(previous, to_text(self._clock.now()))
+            batch = []
+            for offset, row in enumerate(rows, start=1):
+                values = values_of(row)
+                values["position"] = position + offset
+                values["recorded_at"] = recorded_at
+                values["leaf"] = leaf_of(row, position + offset, recorded_at)
+                batch.append(values)
+            connection.execute(insert(EVENTS), batch)
+        return range(position + 1, position + len(rows) + 1)
+
+    def sequence(self) -> int:
+        """On SQLite an event has its place from the moment it is committed."""
+        return self.head()
+
+    def _stream_statement(self) -> Any:
+        return select(*EVENTS.c)
