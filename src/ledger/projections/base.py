@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -138,7 +139,7 @@ class Projection(Generic[R]):
         indexes = [Index(f"{name}_{'_'.join(names)}", *names) for names in (*self.indexes, ("partition_key",))]
         return Table(name, MetaData(), *columns, *provenance, *indexes)
 
-    @property
+    @cached_property
     def view(self) -> TableClause:
         """What queries read: always the live generation, whichever that is."""
         names = [f.name for f in msgspec.structs.fields(self.row)]

@@ -1,0 +1,63 @@
+"""``ledger caseload``: who coordinates whose care on a day."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import click
+
+from ledger.cli.session import Day, Session, pass_session
+from ledger.policies.caseload import band
+from ledger.projections import caseload as view
+
+
+@click.command()
+@click.option("--staff", "staff_id", help="Only this staff member's caseload.")
+@click.option("--program", help="Only this program.")
+@click.option("--on", "day", type=Day(), help="The board of this day (default: today).")
+@pass_session
+def caseload(session: Session, staff_id: str | None, program: str | None, day: date | None) -> None:
+    """The caseload board of a day, with each worker's band (PSC-16, ECM-2, CSS-12).
+
+    \b
+    Examples:
+      ledger --as STAFF caseload
+      ledger --as STAFF --json caseload --program psc --on 2025-11-01
+    """
+    day = day or session.ledger.clock.now().astimezone(session.ledger.zone).date()
+    session.catch_up()
+    with session.recorder.reading() as connection:
+        charts = view.charts_on(connection, day, staff_id, program)
+    grant = session.grant(charts, "caseload", as_of=day)
+    with session.recorder.reading() as connection:
+        rows = view.board(connection, grant, day, staff_id, program)
+    counts: dict[tuple[str, str], int] = {}
+    for row in rows:
+        counts[row.staff_id, row.program] = counts.get((row.staff_id, row.program), 0) + 1
+    bands = {who: band(who[1], count, day=day) for who, count in counts.items()}
+
+    def text() -> str:
+        lines = [f"Caseload on {day}: {len(rows)} assignments"]
+        for who in sorted(counts):
+            staff, its_program = who
+            lines.append(
+                f"\n{staff}  {its_program}  {counts[who]} clients  {bands[who].value} ({bands[who].low} to {bands[who].high})"
+            )
+            lines += [
+                f"  {row.client_id}  since {row.first_day}" + ("" if row.lead else "  (second)")
+                for row in rows
+                if (row.staff_id, row.program) == who
+            ]
+        return "\n".join(lines)
+
+    session.emit(
+        {
+            "on": day,
+            "workers": [
+                {"staff_id": staff, "program": its_program, "clients": counts[staff, its_program], "band": answer}
+                for (staff, its_program), answer in sorted(bands.items(), key=lambda item: item[0])
+            ],
+            "assignments": rows,
+        },
+        text,
+    )

@@ -1,0 +1,96 @@
+"""The entry point: ``ledger COMMAND …``. Commands load when they are asked for, so that each starts quickly.
+
+Exit codes: 0 done; 1 an error; 2 bad input or a refusal, nothing was written; 3 a conflict with somebody else's change;
+4 not found; 5 the record does not agree with its proof; 6 access not granted.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from ledger.cli.session import Session, fail
+from ledger.errors import LedgerError
+from ledger.logs import configure_logs
+from ledger.settings import read_settings
+
+#: Where each command lives: name → module and attribute.
+COMMANDS = {
+    "caseload": "ledger.cli.caseload:caseload",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        where = COMMANDS.get(cmd_name)
+        if where is None:
+            return None
+        module, _, attribute = where.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--as", "actor", metavar="WHO", help="Who acts: a staff id, or system:NAME. Default: LEDGER_ACTOR.")
+@click.option("--purpose", help="Why: treatment, payment, operations, audit, … Default: LEDGER_PURPOSE or operations.")
+@click.option("--correlation-id", help="The id that ties this to other requests; a new one by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+@click.option("--verbose", is_flag=True, help="Log more, to standard error.")
+@click.version_option(package_name="ledger")
+@click.pass_context
+def cli(
+    ctx: click.Context, /, actor: str | None, purpose: str | None, correlation_id: str | None, **flags: Any
+) -> None:
+    """The record of community behavioural health care: every contact, signature and plan change, for ever.
+
+    \b
+    Examples:
+      ledger simulate --clients 20 --months 3 --seed 1
+      ledger --as system:auditor chart CLIENT --as-known-at 2025-11-01T09:00:00-07:00
+      ledger --json --as system:billing billing rows --month 2025-11
+      ledger verify
+
+    Exit codes: 0 done, 1 error, 2 bad input or refused (nothing was written), 3 conflict, 4 not found, 5 the record
+    does not agree with its proof, 6 access not granted.
+    """
+    settings = read_settings()
+    configure_logs(settings.log, verbose=flags["verbose"])
+    ctx.obj = Session(
+        settings,
+        actor=actor or settings.actor,
+        purpose=purpose or settings.purpose,
+        correlation_id=correlation_id,
+        as_json=flags["as_json"],
+    )
+    ctx.call_on_close(ctx.obj.close)
+
+
+def main() -> None:
+    """Run a command; every error of ours becomes a message on standard error and an exit code."""
+    as_json = "--json" in sys.argv[1:]
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as fault:
+        if as_json:
+            fail(fault.format_message(), [], as_json=True)
+        else:
+            fault.show()
+        sys.exit(2)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except LedgerError as fault:
+        fail(str(fault), getattr(fault, "reasons", ()), as_json=as_json)
+        sys.exit(fault.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)

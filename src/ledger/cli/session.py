@@ -1,0 +1,177 @@
+"""What every command shares: the settings, the open store, who acts, and how results are printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any
+
+import click
+import msgspec
+import structlog
+
+from ledger.application.commands import Ledger, Request, Result
+from ledger.application.reading import open_charts
+from ledger.clock import Clock, RandomIds
+from ledger.consumers.log import LocalLog
+from ledger.consumers.runner import Runner
+from ledger.errors import BadInput, Reason
+from ledger.grants import Grant
+from ledger.projections.every import PROJECTIONS
+from ledger.settings import Settings
+from ledger.store.database import open_store
+from ledger.store.recorder import Recorder
+
+#: Work over this many events shows a progress bar, on a terminal.
+LONG = 2000
+
+
+class Session:
+    """One invocation of the command line. The store opens when it is first needed."""
+
+    def __init__(
+        self, settings: Settings, *, actor: str | None, purpose: str, correlation_id: str | None, as_json: bool
+    ) -> None:
+        self.settings = settings
+        self._actor = actor
+        self.purpose = purpose
+        self.correlation_id = correlation_id or RandomIds().new()
+        self.as_json = as_json
+        self.clock: Clock | None = None
+        structlog.contextvars.bind_contextvars(correlation_id=self.correlation_id)
+
+    @property
+    def actor(self) -> str:
+        """Who acts; asking for it without ``--as`` or the setting is refused."""
+        if self._actor is None:
+            raise BadInput("--as: say who you are: --as STAFF_ID or --as system:NAME, or set LEDGER_ACTOR")
+        return self._actor
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        return open_store(self.settings.database, self.clock)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.recorder, clock=self.clock, zone=self.settings.zone)
+
+    @cached_property
+    def runner(self) -> Runner:
+        """The runner of every view, with its tables made."""
+        runner = Runner(self.recorder.engine, LocalLog(self.recorder), PROJECTIONS)
+        runner.prepare()
+        return runner
+
+    def catch_up(self) -> None:
+        """Bring every view up to the head of the log (the embedded default: projections in this process)."""
+        head = self.recorder.sequence()
+        if head == 0:
+            self.runner.catch_up()
+            return
+        with self.progress("Updating the views", head) as advance:
+            self.runner.catch_up(advance)
+
+    def grant(
+        self,
+        charts: Iterable[str],
+        resource: str,
+        *,
+        as_known_at: datetime | None = None,
+        as_of: date | None = None,
+    ) -> Grant:
+        """Record the access, then hand out the grant; see ``application.reading``."""
+        return open_charts(
+            self.ledger,
+            charts,
+            reader=self.actor,
+            purpose=self.purpose,
+            surface="cli",
+            resource=resource,
+            as_known_at=as_known_at,
+            as_of=as_of,
+            correlation_id=self.correlation_id,
+        )
+
+    def execute(self, request: Request) -> Result:
+        return self.ledger.execute(request)
+
+    def emit(self, data: Any, text: Callable[[], str]) -> None:
+        """Print a result: JSON when it was asked for, otherwise the text."""
+        if self.as_json:
+            click.echo(to_json(data))
+        else:
+            click.echo(text().rstrip("\n"))
+
+    @contextmanager
+    def progress(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A progress bar on standard error, for work that takes longer than a moment and a terminal that shows it."""
+        if total < LONG or not sys.stderr.isatty():
+            yield lambda _: None
+            return
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(label, total=total)
+            yield lambda count: bar.advance(task, count)
+
+    def close(self) -> None:
+        if "recorder" in self.__dict__:
+            self.recorder.engine.dispose()
+
+
+pass_session = click.make_pass_decorator(Session)
+
+
+def to_json(data: Any) -> str:
+    """JSON as every command prints it: two spaces, keys in the order of their definition."""
+    return json.dumps(msgspec.to_builtins(data, order="deterministic"), indent=2, ensure_ascii=False)
+
+
+def fail(message: str, reasons: Sequence[Reason], *, as_json: bool) -> None:
+    """Say what went wrong: each reason on a line of its own, naming the field and the mend."""
+    if as_json:
+        listed = [{"field": r.field, "message": r.message, "mend": r.mend, "code": r.code} for r in reasons]
+        click.echo(json.dumps({"error": message, "reasons": listed}, indent=2, ensure_ascii=False), err=True)
+        return
+    if len(reasons) > 1:
+        click.echo(f"refused, for {len(reasons)} reasons:", err=True)
+    for reason in reasons:
+        click.echo(f"  {reason}" if len(reasons) > 1 else f"refused: {reason}", err=True)
+    if not reasons:
+        click.echo(f"error: {message}", err=True)
+
+
+class Moment(click.ParamType[datetime]):
+    """An instant with its offset, as a command-line value."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a time; write it as 2026-11-20T15:00:00-08:00", param, ctx)
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} has no UTC offset; write it as 2026-11-20T15:00:00-08:00", param, ctx)
+        return moment
+
+
+class Day(click.ParamType[date]):
+    """A calendar date, as a command-line value."""
+
+    name = "DATE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a date; write it as 2026-11-20", param, ctx)

@@ -1,0 +1,54 @@
+"""Settings: read from the environment, checked at start; a wrong one is named with its mend.
+
+| name | meaning | default |
+|---|---|---|
+| ``LEDGER_DATABASE`` | where the store is: ``sqlite:///FILE`` or ``postgresql://…`` | ``sqlite:///ledger.db`` |
+| ``LEDGER_ACTOR`` | who acts when no ``--as`` is given: a staff id or ``system:NAME`` | none |
+| ``LEDGER_PURPOSE`` | why, when no ``--purpose`` is given | ``operations`` |
+| ``LEDGER_ZONE`` | the agency's time zone | ``America/Los_Angeles`` |
+| ``LEDGER_LOG`` | how log lines look: ``auto``, ``json`` or ``console`` | ``auto`` |
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from ledger.errors import BadInput
+
+LogStyle = Literal["auto", "json", "console"]
+_KNOWN = ("LEDGER_DATABASE", "LEDGER_ACTOR", "LEDGER_PURPOSE", "LEDGER_ZONE", "LEDGER_LOG")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the environment says, checked."""
+
+    database: str = "sqlite:///ledger.db"
+    actor: str | None = None
+    purpose: str = "operations"
+    zone: str = "America/Los_Angeles"
+    log: LogStyle = "auto"
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the settings; raises ``BadInput`` naming the setting that is wrong."""
+    environment = os.environ if environment is None else environment
+    zone = environment.get("LEDGER_ZONE", Settings().zone)
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError) as fault:
+        raise BadInput(f"LEDGER_ZONE: there is no time zone {zone!r}; write one as America/Los_Angeles") from fault
+    style = environment.get("LEDGER_LOG", "auto")
+    if style not in ("auto", "json", "console"):
+        raise BadInput(f"LEDGER_LOG: {style!r} is not a style; use auto, json or console")
+    return Settings(
+        database=environment.get("LEDGER_DATABASE") or Settings().database,
+        actor=environment.get("LEDGER_ACTOR") or None,
+        purpose=environment.get("LEDGER_PURPOSE") or Settings().purpose,
+        zone=zone,
+        log=style,  # type: ignore[arg-type]  # checked above
+    )
