@@ -19,6 +19,13 @@ from ledger.settings import read_settings
 
 #: Where each command lives: name → module and attribute.
 COMMANDS = {
+    "migrate": "ledger.cli.operate:migrate",
+    "rebuild": "ledger.cli.operate:rebuild",
+    "retry": "ledger.cli.operate:retry",
+    "run": "ledger.cli.operate:run",
+    "status": "ledger.cli.operate:status",
+    "verify": "ledger.cli.operate:verify",
+    "record": "ledger.cli.record:record",
     "caseload": "ledger.cli.caseload:caseload",
 }
 

@@ -108,6 +108,14 @@ def forget(connection: Connection, projection: Projection[Any], generation: int)
         connection.execute(delete(table).where(table.c.projection == stand.id))
 
 
+def forget_build(engine: Engine, projection: Projection[Any], generation: int) -> None:
+    """Drop a generation that was built and is not wanted; the live one is never dropped."""
+    with engine.execution_options(ledger_write=True).begin() as connection:
+        lock_views(connection)
+        if connection.scalar(select(LIVE.c.generation).where(LIVE.c.projection == projection.name)) != generation:
+            forget(connection, projection, generation)
+
+
 def _has_caught_up(connection: Connection, projection: Projection[Any], live: int, fresh: int) -> bool:
     """Whether the fresh generation has, in every partition, all that the live one has."""
 

@@ -18,15 +18,28 @@ FIRST_VERSION = "1"
 def adoptable_readings(day: date) -> dict[str, dict[str, tuple[str, ...]]]:
     """What may be adopted from ``day`` on: by rule id, every reading with its versions."""
     found: dict[str, dict[str, list[str]]] = {}
+
+    def add(rule: str, reading: str, version: str = FIRST_VERSION) -> None:
+        found.setdefault(rule, {}).setdefault(reading, []).append(version)
+
     book = rule_book()
-    for owner in (*book.rules, *book.ratings):
-        for reading in owner.readings:
-            found.setdefault(owner.id, {}).setdefault(reading.id, []).append(reading.version)
+    for deadline_rule in book.rules:
+        for reading in deadline_rule.readings:
+            add(deadline_rule.id, reading.id, reading.version)
+    for rating in book.ratings:
+        for rated in rating.readings:
+            add(rating.id, rated.id, rated.version)
     productivity = productivity_rules(day)
-    for row in (*productivity.ramps, *productivity.floors, *productivity.measures, *supervision_readings(day)):
-        found.setdefault(row.rule, {})[row.id] = [FIRST_VERSION]
+    for ramp in productivity.ramps:
+        add(ramp.rule, ramp.id)
+    for floor in productivity.floors:
+        add(floor.rule, floor.id)
+    for measure in productivity.measures:
+        add(measure.rule, measure.id)
+    for supervised in supervision_readings(day):
+        add(supervised.rule, supervised.id)
     for combining in combine_readings(day):
-        found.setdefault(COMBINE_RULE, {})[combining.id] = [FIRST_VERSION]
+        add(COMBINE_RULE, combining.id)
     return {
         rule: {reading: tuple(versions) for reading, versions in readings.items()}
         for rule, readings in sorted(found.items())

@@ -1,0 +1,58 @@
+# Two commands first: `make demo` shows the whole path; `make test` proves it. Nothing but Python 3.11+ and make is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A wheel cache or index set up for this machine is pip's own business (pip config); nothing is named here.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := src tests benchmarks
+
+.PHONY: help setup setup-dev demo test lint types imports lock bench clean
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, this is {v.major}.{v.minor}; set PYTHON=python3.12, say")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "The venv module is missing; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python requirements.lock pyproject.toml
+	@echo "Installing into $(VENV) from requirements.lock …"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	@echo "Installing what the tests need from requirements-dev.lock …"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/.installed ## Make .venv with the command .venv/bin/ledger
+	@echo "ready: $(BIN)/ledger"
+
+setup-dev: $(VENV)/.installed-dev ## Also install what the tests and the linters need
+
+demo: setup ## Simulate a quarter, import a bundle, and show what each reader asks for
+	@$(BIN)/python examples/demo.py
+
+lint: setup-dev ## ruff, and the import rules of the rooms
+	@$(BIN)/ruff check $(SOURCES) examples
+	@$(BIN)/ruff format --check $(SOURCES) examples
+	@$(BIN)/lint-imports --no-logo
+
+types: setup-dev ## mypy --strict
+	@$(BIN)/mypy
+
+test: setup-dev lint types ## Everything: lint, types, unit, property and system tests
+	@$(BIN)/pytest -n auto --dist worksteal
+
+bench: setup-dev ## Measure against a baseline in the same run
+	@$(BIN)/python -m benchmarks
+
+lock: setup-dev ## Write the lock files anew from pyproject.toml
+	@$(PIP) install 'uv>=0.13'
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --group dev -o requirements-dev.lock
+
+clean: ## Remove what make made (never a database)
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

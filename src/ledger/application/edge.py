@@ -1,0 +1,220 @@
+"""Where people and other systems send us commands: marshmallow schemas made from the commands' own definitions.
+
+A command is defined once, as a struct with its constraints. Here each becomes a marshmallow schema, so that bad input
+is answered with every fault at once, each naming its field and the mend. Ids of new things may be left out: they are
+derived from the command id, so that a retried command names the same thing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import marshmallow
+import msgspec
+from marshmallow import fields, validate
+from msgspec import inspect as shape
+
+from ledger.aggregates.base import command_types, handlers
+from ledger.aggregates.vocabulary import Command
+from ledger.clock import derived_id
+from ledger.errors import BadInput, Reason, Refused
+
+_UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+#: marshmallow's own words, as ours: what is wrong, then the mend.
+_MENDS = {
+    "Missing data for required field.": "it is missing",
+    "Unknown field.": "there is no such field",
+    "Field may not be null.": "it may not be null",
+    "Not a valid integer.": "it is not a whole number; write digits only",
+    "Not a valid string.": "it is not a text",
+    "Not a valid boolean.": "it is neither true nor false",
+    "Not a valid list.": "it is not a list; write it as [ … ]",
+    "Not a valid mapping type.": "it is not an object; write it as { … }",
+    "Invalid input type.": "it is not an object; write it as { … }",
+}
+
+
+class OffsetMoment(fields.Field[datetime]):
+    """An instant in ISO 8601 with its UTC offset; one without an offset is refused."""
+
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own way of naming messages
+        "invalid": "it is not a time; write it as 2026-11-20T15:00:00-08:00",
+        "offset": "it has no UTC offset; write it as 2026-11-20T15:00:00-08:00",
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise self.make_error("invalid") from None
+        if moment.tzinfo is None:
+            raise self.make_error("offset")
+        return moment
+
+
+class CleanText(fields.String):
+    """Text in any script; control characters other than tab and line breaks are refused."""
+
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own way of naming messages
+        "control": "it holds the control character {code} at place {place}; remove it",
+        "id": "it is not an id; write a UUID in lower case, for example 3f2b6c1e-0d4a-4e6f-9a51-7c2d1e0f9b8a",
+        "surrogate": "it holds half of a character at place {place}; send it as UTF-8",
+    }
+
+    def __init__(self, *, is_id: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._is_id = is_id
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        found = _CONTROL.search(text)
+        if found is not None:
+            raise self.make_error("control", code=f"U+{ord(found.group()):04X}", place=found.start() + 1)
+        try:
+            text.encode()
+        except UnicodeEncodeError as fault:
+            raise self.make_error("surrogate", place=fault.start + 1) from None
+        if self._is_id and not _UUID.match(text):
+            raise self.make_error("id")
+        return text
+
+
+def _field(kind: shape.Type, required: bool, default: Any) -> fields.Field[Any]:
+    """The marshmallow field for one type of a command's definition."""
+    options: dict[str, Any] = {"required": required}
+    if not required:
+        options["load_default"] = default
+    said = ""
+    while isinstance(kind, shape.Metadata):
+        said = (kind.extra_json_schema or {}).get("description", said)
+        kind = kind.type
+    if isinstance(kind, shape.UnionType):
+        inner = [t for t in kind.types if not isinstance(t, shape.NoneType)]
+        made = _field(inner[0], required, default)
+        made.allow_none = True
+        return made
+    match kind:
+        case shape.StrType():
+            is_id = kind.pattern is not None and kind.pattern.startswith("^[0-9a-f]{8}")
+            return CleanText(is_id=is_id, validate=_text_rules(kind, is_id, said), **options)
+        case shape.IntType():
+            bounds = validate.Range(
+                min=kind.ge, max=kind.le, error=f"it is out of bounds; {said or 'check the number'}"
+            )
+            return fields.Integer(strict=True, validate=bounds, **options)
+        case shape.BoolType():
+            return fields.Boolean(truthy={True, "true"}, falsy={False, "false"}, **options)
+        case shape.DateType():
+            return fields.Date(error_messages={"invalid": "it is not a date; write it as 2026-11-20"}, **options)
+        case shape.DateTimeType():
+            return OffsetMoment(**options)
+        case shape.LiteralType():
+            allowed = ", ".join(str(value) for value in kind.values)
+            return CleanText(validate=validate.OneOf(kind.values, error=f"it must be one of {allowed}"), **options)
+        case shape.VarTupleType():
+            length = validate.Length(min=kind.min_length, max=kind.max_length)
+            return fields.List(_field(kind.item_type, True, None), validate=length, **options)
+        case shape.DictType():
+            return fields.Dict(
+                keys=_field(kind.key_type, True, None), values=_field(kind.value_type, True, None), **options
+            )
+        case shape.StructType():
+            return fields.Nested(_schema(kind.cls)(), **options)
+    raise TypeError(f"no field for {kind}")
+
+
+def _text_rules(kind: shape.StrType, is_id: bool, said: str) -> list[Any]:
+    rules: list[Any] = []
+    if kind.min_length or kind.max_length:
+        rules.append(validate.Length(min=kind.min_length, max=kind.max_length, error=_length_words(kind)))
+    if kind.pattern and not is_id and "\\x00" not in kind.pattern:
+        rules.append(
+            validate.Regexp(kind.pattern, error=f"it does not have the right form; {said or 'check how it is written'}")
+        )
+    return rules
+
+
+def _length_words(kind: shape.StrType) -> str:
+    if kind.max_length is None:
+        return "it is empty; write something"
+    return f"it is empty or longer than {kind.max_length:,} characters; shorten it, or attach the document"
+
+
+@cache
+def _schema(cls: type[msgspec.Struct]) -> type[marshmallow.Schema]:
+    """The marshmallow schema of a struct."""
+    described = shape.type_info(cls)
+    if not isinstance(described, shape.StructType):
+        raise TypeError(f"{cls.__name__} is not a struct")
+    made = {}
+    for f in described.fields:
+        default = None if f.default is msgspec.NODEFAULT else msgspec.to_builtins(f.default)
+        made[f.encode_name] = _field(f.type, f.required, default)
+    return marshmallow.Schema.from_dict(made, name=cls.__name__)
+
+
+def find_command(name: str) -> type[Command]:
+    """The command of a name; an unknown one is refused with the names there are."""
+    found = command_types().get(name)
+    if found is None:
+        raise BadInput(f"command: there is no command {name!r}; use one of {', '.join(command_types())}")
+    return found
+
+
+def read_command(cls: type[Command], data: Mapping[str, Any], command_id: str) -> Command:
+    """Read a command from what was sent; raises ``Refused`` with every fault at once."""
+    filled = dict(data)
+    for name in new_ids(cls):
+        if filled.get(name) is None:
+            filled[name] = derived_id(command_id, name)
+    try:
+        loaded = _schema(cls)().load(filled)
+    except marshmallow.ValidationError as fault:
+        raise Refused(list(_reasons(fault.messages))) from None
+    try:
+        return msgspec.convert(loaded, cls, strict=False)
+    except msgspec.ValidationError as fault:
+        message, _, place = str(fault).partition(" - at ")
+        raise Refused([Reason(place.strip("`$.") or "command", message)]) from None
+
+
+def new_ids(cls: type[Command]) -> list[str]:
+    """The fields that name what a command makes: the stream it begins, and the parts it adds to one."""
+    handler = handlers()[cls]
+    made = [handler.target] if handler.creates else []
+    made += [name for name in NEW_PARTS.get(cls.NAME, ()) if name not in made]
+    return made
+
+
+#: Ids of parts that a command adds to an existing stream.
+NEW_PARTS: Mapping[str, tuple[str, ...]] = {
+    "record-credential": ("credential_id",),
+    "record-time-off": ("time_off_id",),
+    "open-episode": ("episode_id",),
+    "assign-coordinator": ("assignment_id",),
+    "record-diagnosis": ("diagnosis_id",),
+    "add-addendum": ("addendum_id",),
+    "amend-note": ("amendment_id",),
+    "request-extension": ("request_id",),
+    "add-evidence": ("evidence_id",),
+}
+
+
+def _reasons(messages: Any, path: str = "") -> Iterator[Reason]:
+    """marshmallow's nested messages as reasons, each with the path of its field."""
+    if isinstance(messages, Mapping):
+        for name, inner in messages.items():
+            here = f"{path}[{name}]" if isinstance(name, int) else f"{path}.{name}" if path else str(name)
+            yield from _reasons(inner, here)
+        return
+    for message in messages if isinstance(messages, list) else [messages]:
+        text = _MENDS.get(str(message), str(message))
+        said, _, mend = text.partition("; ")
+        yield Reason(path or "command", said.rstrip("."), mend, "invalid")

@@ -1,0 +1,263 @@
+"""The operator's commands: ``status``, ``verify``, ``rebuild``, ``retry``, ``run``, ``migrate``."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+import click
+
+from ledger.cli.session import Session, pass_session
+from ledger.consumers.log import LocalLog
+from ledger.consumers.parking import parked
+from ledger.consumers.parking import retry as retry_parked
+from ledger.consumers.rebuild import NAMED, Difference, build_beside, compare, count_rows, forget_build, switch
+from ledger.errors import BadInput, IntegrityFault
+from ledger.integrity.verify import verify as verify_record
+from ledger.projections.base import Projection
+from ledger.projections.every import PROJECTIONS, find_projection
+from ledger.store.database import HEAD_REVISION, open_engine, revision
+from ledger.store.database import migrate as migrate_database
+
+
+@click.command()
+@pass_session
+def status(session: Session) -> None:
+    """Where everything stands: the log's head, each view's place, and what is parked.
+
+    \b
+    Examples:
+      ledger status
+      ledger --json status
+    """
+    head = session.recorder.sequence()
+    runner = session.runner
+    with session.recorder.reading() as connection:
+        stands = runner.stands(connection)
+        places = {stand.projection.name: runner.place(connection, stand, 0) for stand in stands}
+    waiting = parked(session.recorder.engine)
+    views = [
+        {
+            "name": p.name,
+            "version": p.version,
+            "place": places[p.name],
+            "behind": head - places[p.name],
+            "rows": count_rows(session.recorder.engine, p),
+        }
+        for p in PROJECTIONS
+    ]
+
+    def text() -> str:
+        lines = [f"database  {session.recorder.engine.url.render_as_string()}", f"head      {head}", "", "view"]
+        lines += [
+            f"  {view['name']:<16} place {view['place']:>8}  behind {view['behind']:>6}  rows {view['rows']:>8}"
+            for view in views
+        ]
+        lines += ["", f"parked: {len(waiting)}" if waiting else "parked: none"]
+        lines += [
+            f"  {one.projection}  {one.key}  at {one.position} ({one.event_type}), {one.waiting} waiting: {one.error}"
+            for one in waiting
+        ]
+        return "\n".join(lines)
+
+    session.emit(
+        {
+            "database": session.recorder.engine.url.render_as_string(),
+            "head": head,
+            "views": views,
+            "parked": [vars(one) for one in waiting],
+        },
+        text,
+    )
+
+
+@click.command()
+@pass_session
+def verify(session: Session) -> None:
+    """Recompute every hash and the gapless order, and check that no view has skipped an event.
+
+    The first event that differs is named. Exit code 5 when something differs.
+
+    \b
+    Examples:
+      ledger verify
+      ledger --json verify
+    """
+    head = session.recorder.sequence()
+    with session.progress("Verifying", head) as advance:
+        report = verify_record(session.recorder, PROJECTIONS, advance)
+
+    def text() -> str:
+        lines = [
+            f"{report.events:,} events, positions 1 to {report.head:,}, without a gap"
+            if report.sound
+            else f"{report.events:,} events up to position {report.head:,}: {report.fault_count} faults",
+            f"last leaf hash  {report.last_leaf or '-'}",
+        ]
+        lines += [f"  FAULT at {f.position} {f.event_id}: {f.words}" for f in report.faults]
+        if report.fault_count > len(report.faults):
+            lines.append(f"  … and {report.fault_count - len(report.faults)} more")
+        lines.append("views: applied + parked + not concerned = events up to their place")
+        lines += [
+            f"  {c.projection:<16} {c.applied:>8} + {c.parked:>5} + {c.not_concerned:>8} = {c.place:>8}"
+            for c in report.projections
+        ]
+        lines.append("sound: nothing differs" if report.sound else "NOT SOUND")
+        return "\n".join(lines)
+
+    session.emit(
+        {
+            "sound": report.sound,
+            "events": report.events,
+            "head": report.head,
+            "last_leaf": report.last_leaf,
+            "fault_count": report.fault_count,
+            "faults": [vars(f) for f in report.faults],
+            "projections": [vars(c) for c in report.projections],
+        },
+        text,
+    )
+    if not report.sound:
+        first = report.faults[0]
+        raise IntegrityFault(f"position {first.position} {first.event_id}: {first.words}")
+
+
+@click.command()
+@click.argument("names", metavar="[VIEW]…", nargs=-1)
+@click.option("--dry-run", is_flag=True, help="Show the rows that would change, and change nothing.")
+@click.option("--yes", is_flag=True, help="Switch without asking when rows would change.")
+@pass_session
+def rebuild(session: Session, names: tuple[str, ...], dry_run: bool, yes: bool) -> None:
+    """Rebuild views (all of them by default) beside the live ones; switch each in one transaction.
+
+    Readers never see a half. Rows that would change are shown first, and asked about.
+
+    \b
+    Examples:
+      ledger rebuild --dry-run
+      ledger rebuild billing --yes
+    """
+    projections = [_find(name) for name in names] or list(PROJECTIONS)
+    engine = session.recorder.engine
+    log = LocalLog(session.recorder)
+    head = session.recorder.sequence()
+    done: list[dict[str, Any]] = []
+    for projection in projections:
+        with session.progress(f"Rebuilding {projection.name}", head) as advance:
+            runner, generation = build_beside(engine, log, projection, advance)
+        difference = compare(engine, projection, generation)
+        if not session.as_json:
+            click.echo(_difference(difference))
+        if not dry_run and _wanted(session, difference, yes):
+            switch(engine, runner, projection, generation)
+            switched = True
+        else:
+            forget_build(engine, projection, generation)
+            switched = False
+        done.append({**vars(difference), "generation": generation, "switched": switched})
+    session.emit(done, lambda: f"{sum(d['switched'] for d in done)} of {len(done)} views switched")
+
+
+def _wanted(session: Session, difference: Difference, yes: bool) -> bool:
+    """Whether to switch: at once when nothing changes or --yes was given, otherwise as the person answers."""
+    if difference.same or yes:
+        return True
+    if session.as_json:
+        return False  # a program is not asked; it says --yes
+    return click.confirm(f"Switch {difference.projection} to the rebuilt rows?", err=True)
+
+
+def _difference(difference: Difference) -> str:
+    if difference.same:
+        return f"{difference.projection}: {difference.rows:,} rows, the same as the live ones"
+    lines = [
+        f"{difference.projection}: {difference.rows:,} rows; {difference.added:,} would be added, "
+        f"{difference.changed:,} changed, {difference.removed:,} removed"
+    ]
+    for key, old, new in difference.examples:
+        if old is None or new is None:
+            lines.append(f"  {'+' if old is None else '-'} {' '.join(key)}")
+        else:
+            changed = [name for name in new if old.get(name) != new[name]]
+            lines.append(f"  ~ {' '.join(key)}: {', '.join(changed)}")
+    total = difference.added + difference.changed + difference.removed
+    if total > NAMED:
+        lines.append(f"  … and {total - NAMED} more")
+    return "\n".join(lines)
+
+
+@click.command()
+@click.argument("view", required=False)
+@click.option("--key", help="Only this chart (or staff member).")
+@pass_session
+def retry(session: Session, view: str | None, key: str | None) -> None:
+    """Apply the waiting events of parked charts, in order, after the cause was mended.
+
+    \b
+    Examples:
+      ledger retry
+      ledger retry billing --key CHART
+    """
+    name = _find(view).name if view else None
+    before = len(parked(session.recorder.engine)) if session.runner else 0
+    left = retry_parked(session.runner, session.recorder, projection=name, key=key)
+    session.emit(
+        {"before": before, "still_parked": [vars(one) for one in left]},
+        lambda: "\n".join(
+            [f"{before - len(left)} resumed, {len(left)} still parked"]
+            + [f"  {one.projection}  {one.key}  at {one.position}: {one.error}" for one in left]
+        ),
+    )
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Catch up, then stop.")
+@click.option("--every", default=0.2, show_default=True, help="Seconds between looks at the log when it is quiet.")
+@pass_session
+def run(session: Session, once: bool, every: float) -> None:
+    """Keep every view up to date with the log until stopped (Ctrl-C or SIGTERM).
+
+    \b
+    Examples:
+      ledger run --once
+      ledger run
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    applied = 0
+    while not stop.is_set():
+        count = session.runner.catch_up()
+        applied += count
+        if once:
+            break
+        if count == 0:
+            stop.wait(every)
+    session.emit({"events": applied}, lambda: f"{applied:,} events applied")
+
+
+@click.command()
+@pass_session
+def migrate(session: Session) -> None:
+    """Bring the database's tables up to this release.
+
+    \b
+    Example:
+      LEDGER_DATABASE=postgresql://owner@host/ledger ledger migrate
+    """
+    engine = open_engine(session.settings.database)
+    before = revision(engine)
+    migrate_database(engine)
+    engine.dispose()
+    session.emit(
+        {"from": before, "to": HEAD_REVISION},
+        lambda: f"the database is at revision {HEAD_REVISION}" + (", as before" if before == HEAD_REVISION else ""),
+    )
+
+
+def _find(name: str) -> Projection[Any]:
+    found = find_projection(name)
+    if found is None:
+        raise BadInput(f"view: there is no view {name!r}; use one of {', '.join(p.name for p in PROJECTIONS)}")
+    return found

@@ -1,0 +1,191 @@
+"""Checking the record against itself: every hash, the gapless order, and what each view did with every event.
+
+The first event that differs is named, with what differs. Proof against the people who run the database needs
+checkpoints that they cannot rewrite; here everything that the record says of itself is recomputed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import inspect, select
+
+from ledger.consumers import outcomes
+from ledger.consumers.tables import LIVE, PLACES
+from ledger.projections.base import Projection
+from ledger.store.envelope import StoredRow, leaf_of
+from ledger.store.recorder import Recorder
+
+_BATCH = 5000
+#: How many faults are named one by one; all of them are counted.
+NAMED = 50
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that does not agree: where, of which kind, and in words."""
+
+    kind: str
+    position: int
+    event_id: str
+    words: str
+
+
+@dataclass
+class Completeness:
+    """One view's account of the log: applied + parked + not concerned = events in the log, up to its place."""
+
+    projection: str
+    place: int
+    applied: int = 0
+    parked: int = 0
+    not_concerned: int = 0
+
+
+@dataclass
+class Report:
+    """What a verification found. ``faults`` are in the order of the log."""
+
+    events: int = 0
+    head: int = 0
+    last_leaf: str = ""
+    unplaced: int = 0
+    faults: list[Fault] = field(default_factory=list)
+    fault_count: int = 0
+    projections: list[Completeness] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        return self.fault_count == 0
+
+    def add(self, fault: Fault) -> None:
+        self.fault_count += 1
+        if len(self.faults) < NAMED:
+            self.faults.append(fault)
+
+
+def verify(
+    recorder: Recorder, projections: Sequence[Projection[Any]], progress: Callable[[int], None] | None = None
+) -> Report:
+    """Read the whole log once and check all of it; raises nothing for a fault, the report names them."""
+    report = Report()
+    recorder.sequence()
+    walk = _Walk(report)
+    accounts = [account for p in projections if (account := _account(recorder, p)) is not None]
+    after = 0
+    while rows := recorder.read_log(after, _BATCH):
+        for row in rows:
+            walk.check(row)
+            for account in accounts:
+                account.check(row, report)
+        after = rows[-1].position
+        if progress is not None:
+            progress(len(rows))
+    report.head = after
+    for account in accounts:
+        account.finish(report)
+        report.projections.append(account.completeness)
+    return report
+
+
+class _Walk:
+    """The log itself: positions, times, versions in turn, and every leaf hash."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._position = 0
+        self._recorded_at = ""
+        self._versions: dict[str, int] = {}
+
+    def check(self, row: StoredRow) -> None:
+        report, event_id = self._report, row.event_id
+        report.events += 1
+        if row.position != self._position + 1:
+            report.add(
+                Fault(
+                    "missing",
+                    self._position + 1,
+                    "",
+                    f"position {self._position + 1} is missing; the next event is {event_id} at {row.position}",
+                )
+            )
+        if row.recorded_at < self._recorded_at:
+            report.add(
+                Fault("time", row.position, event_id, f"recorded at {row.recorded_at}, before the event before it")
+            )
+        expected = self._versions.get(str(row.originator_id), 0) + 1
+        if row.originator_version != expected:
+            report.add(Fault("version", row.position, event_id, f"version {expected} of its stream was to come here"))
+        leaf = leaf_of(row, row.position, row.recorded_at)
+        if leaf != row.leaf:
+            report.add(
+                Fault(
+                    "content",
+                    row.position,
+                    event_id,
+                    f"the stored {row.topic} hashes to {leaf.hex()[:16]}…, its leaf is {row.leaf.hex()[:16]}…: "
+                    "its content or its envelope was changed",
+                )
+            )
+        self._position, self._recorded_at = row.position, row.recorded_at
+        self._versions[str(row.originator_id)] = row.originator_version
+        report.last_leaf = row.leaf.hex()
+
+
+class _Account:
+    """One view's outcomes, walked beside the log."""
+
+    def __init__(self, projection: Projection[Any], place: int, marks: Iterator[tuple[int, bytes]]) -> None:
+        self.completeness = Completeness(projection.name, place)
+        self._types = projection.event_types
+        self._marks = marks
+        self._next = next(marks, None)
+
+    def check(self, row: StoredRow, report: Report) -> None:
+        """Every position up to the place has exactly one outcome, and it is one that its type allows."""
+        name, position = self.completeness.projection, row.position
+        while self._next is not None and self._next[0] < position:
+            report.add(
+                Fault("outcome", self._next[0], "", f"the view {name} has an outcome for a position the log has not")
+            )
+            self._next = next(self._marks, None)
+        if position > self.completeness.place:
+            return
+        if self._next is None or self._next[0] != position:
+            report.add(
+                Fault("skipped", position, row.event_id, f"the view {name} has skipped this {row.topic} unrecorded")
+            )
+            return
+        mark = self._next[1]
+        self._next = next(self._marks, None)
+        if mark == outcomes.APPLIED:
+            self.completeness.applied += 1
+        elif mark == outcomes.PARKED:
+            self.completeness.parked += 1
+        else:
+            self.completeness.not_concerned += 1
+            if row.topic in self._types:
+                report.add(Fault("skipped", position, row.event_id, f"the view {name} passed over this {row.topic}"))
+
+    def finish(self, report: Report) -> None:
+        """Nothing is left over, and the sum is what the view says it has applied."""
+        name = self.completeness.projection
+        while self._next is not None:
+            report.add(Fault("outcome", self._next[0], "", f"the view {name} is ahead of the log"))
+            self._next = next(self._marks, None)
+
+
+def _account(recorder: Recorder, projection: Projection[Any]) -> _Account | None:
+    """The account of a view's live generation; None when the view was never made."""
+    with recorder.reading() as connection:
+        if not inspect(connection).has_table(LIVE.name):
+            return None
+        generation = connection.scalar(select(LIVE.c.generation).where(LIVE.c.projection == projection.name))
+        if generation is None:
+            return None
+        name = f"{projection.name}.{generation}"
+        place = connection.scalar(select(PLACES.c.place).where(PLACES.c.projection == name)) or 0
+        marks = list(outcomes.read(connection, name))
+    return _Account(projection, int(place), iter(marks))
