@@ -12,6 +12,8 @@ class LedgerError(Exception):
     """Any error that a user can be told about plainly."""
 
     exit_code = 1
+    #: In a batch: the id of the command that it was about.
+    command_id: str | None = None
 
 
 class BadInput(LedgerError):

@@ -1,7 +1,7 @@
 """What every aggregate shares: a stream of events folded into a state, and decisions that add to it.
 
-The aggregates keep to the protocols of the ``eventsourcing`` library (``collect_events``, ``id``, ``version``), whose
-repository rebuilds them from their stream. They do not derive from its ``Aggregate``, which reads the machine's clock
+The aggregates keep to the protocols of the ``eventsourcing`` library (``collect_events``, ``id``, ``version``). They do not
+derive from its ``Aggregate``, which reads the machine's clock
 for every event; here the time comes in with the command (``docs/decisions/0003-library.md``).
 """
 
@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, TypeVar
+from functools import cached_property
+from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints
 
-from ledger.aggregates.vocabulary import Command, Event
+from ledger.aggregates.vocabulary import Command, Event, Id
 from ledger.errors import Reason, Refused
 
 
@@ -91,6 +92,19 @@ class Handler:
     target: str
     creates: bool
     decide: Decision
+    #: Fields that name parts which the command adds to the stream: new ids, as the target's is when it creates.
+    parts: tuple[str, ...] = ()
+
+    @property
+    def new_ids(self) -> tuple[str, ...]:
+        """The fields that name what the command makes."""
+        return (self.target, *self.parts) if self.creates else self.parts
+
+    @cached_property
+    def references(self) -> tuple[str, ...]:
+        """The fields that name existing streams: the ids a decision is likely to look at."""
+        hints = get_type_hints(self.command, include_extras=True)
+        return tuple(name for name, hint in hints.items() if hint == Id and name not in self.new_ids)
 
 
 _handlers: dict[type[Command], Handler] = {}
@@ -98,13 +112,16 @@ _commands: dict[str, type[Command]] = {}
 
 
 def decides(
-    command: type[Command], *, on: str, creates: bool = False
+    command: type[Command], *, on: str, creates: bool = False, parts: tuple[str, ...] = ()
 ) -> Callable[[Callable[[A, Any, Given], None]], Callable[[A, Any, Given], None]]:
-    """Mark the method of an aggregate that decides ``command``; ``on`` is the field holding the aggregate's id."""
+    """Mark the method of an aggregate that decides ``command``; ``on`` is the field holding the aggregate's id.
+
+    ``parts`` are the fields that name what the command adds to the stream.
+    """
 
     def mark(method: Callable[[A, Any, Given], None]) -> Callable[[A, Any, Given], None]:
-        marks: list[tuple[type[Command], str, bool]] = getattr(method, "_decides", [])
-        method._decides = [*marks, (command, on, creates)]  # type: ignore[attr-defined]  # a mark on a function
+        marks: list[tuple[type[Command], str, bool, tuple[str, ...]]] = getattr(method, "_decides", [])
+        method._decides = [*marks, (command, on, creates, parts)]  # type: ignore[attr-defined]  # a mark on a function
         return method
 
     return mark
@@ -127,10 +144,10 @@ class Aggregate:
     def __init_subclass__(cls) -> None:
         for name in list(vars(cls)):
             method = vars(cls)[name]
-            for command, target, creates in getattr(method, "_decides", ()):
+            for command, target, creates, parts in getattr(method, "_decides", ()):
                 if command in _handlers:
                     raise TypeError(f"two aggregates decide {command.__name__}")
-                _handlers[command] = Handler(command, cls, target, creates, method)
+                _handlers[command] = Handler(command, cls, target, creates, method, parts)
                 _commands[command.NAME] = command
 
     @property

@@ -323,7 +323,7 @@ class Client(Aggregate):
         reasons.refuse_if_any()
         self.record(ClientDetailsCorrected(reason=command.reason, **changes), given.occurred_at)
 
-    @decides(OpenEpisode, on="client_id")
+    @decides(OpenEpisode, on="client_id", parts=("episode_id",))
     def open_episode(self, command: OpenEpisode, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(command.episode_id not in self.episodes, "episode_id", "this episode was opened before")
@@ -363,7 +363,7 @@ class Client(Aggregate):
             given.occurred_at,
         )
 
-    @decides(AssignCoordinator, on="client_id")
+    @decides(AssignCoordinator, on="client_id", parts=("assignment_id",))
     def assign_coordinator(self, command: AssignCoordinator, given: Given) -> None:
         reasons = Reasons()
         staff = given.find(Staff, command.staff_id)
@@ -416,7 +416,7 @@ class Client(Aggregate):
             given.occurred_at,
         )
 
-    @decides(RecordDiagnosis, on="client_id")
+    @decides(RecordDiagnosis, on="client_id", parts=("diagnosis_id",))
     def record_diagnosis(self, command: RecordDiagnosis, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(command.diagnosis_id not in self.diagnoses, "diagnosis_id", "this diagnosis is recorded already")

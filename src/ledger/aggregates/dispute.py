@@ -126,7 +126,7 @@ class Dispute(Aggregate):
             given.occurred_at,
         )
 
-    @decides(AddEvidence, on="dispute_id")
+    @decides(AddEvidence, on="dispute_id", parts=("evidence_id",))
     def add_evidence(self, command: AddEvidence, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(not self.decided, "dispute_id", "this dispute is decided", "open a new one")

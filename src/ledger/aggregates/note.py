@@ -294,7 +294,7 @@ class Note(Aggregate):
             given.occurred_at,
         )
 
-    @decides(AddAddendum, on="note_id")
+    @decides(AddAddendum, on="note_id", parts=("addendum_id",))
     def add_addendum(self, command: AddAddendum, given: Given) -> None:
         reasons = Reasons()
         self._signed_and_valid(reasons)
@@ -315,7 +315,7 @@ class Note(Aggregate):
             given.occurred_at,
         )
 
-    @decides(AmendNote, on="note_id")
+    @decides(AmendNote, on="note_id", parts=("amendment_id",))
     def amend(self, command: AmendNote, given: Given) -> None:
         reasons = Reasons()
         self._signed_and_valid(reasons)
@@ -367,7 +367,7 @@ class Note(Aggregate):
             given.occurred_at,
         )
 
-    @decides(RequestExtension, on="note_id")
+    @decides(RequestExtension, on="note_id", parts=("request_id",))
     def request_extension(self, command: RequestExtension, given: Given) -> None:
         reasons = Reasons()
         self._still_a_draft(reasons)

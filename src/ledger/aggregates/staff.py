@@ -255,7 +255,7 @@ class Staff(Aggregate):
             given.occurred_at,
         )
 
-    @decides(RecordCredential, on="staff_id")
+    @decides(RecordCredential, on="staff_id", parts=("credential_id",))
     def record_credential(self, command: RecordCredential, given: Given) -> None:
         kinds = {kind.id for kind in credential_kinds(given.now.date())}
         reasons = Reasons()
@@ -302,7 +302,7 @@ class Staff(Aggregate):
         reasons.refuse_if_any()
         self.record(ScheduleSet(effective_from=command.effective_from, minutes=command.minutes), given.occurred_at)
 
-    @decides(RecordTimeOff, on="staff_id")
+    @decides(RecordTimeOff, on="staff_id", parts=("time_off_id",))
     def record_time_off(self, command: RecordTimeOff, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(

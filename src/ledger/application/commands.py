@@ -10,21 +10,20 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
-from eventsourcing.application import AggregateNotFoundError, Repository
 from eventsourcing.persistence import EventStore, IntegrityError
 
 from ledger.aggregates.base import Actor, Aggregate, handler_of, refuse
-from ledger.aggregates.everything import AGGREGATES
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.vocabulary import Command
+from ledger.application.shelf import Shelf
 from ledger.clock import Clock, IdSource, RandomIds, SystemClock
-from ledger.errors import CommandReused, Conflict, LedgerError
-from ledger.store.codec import EnvelopeMapper, fold
-from ledger.store.envelope import Context, Recorded, Stamped
+from ledger.errors import CommandReused, Conflict, LedgerError, Refused
+from ledger.store.codec import EnvelopeMapper
+from ledger.store.envelope import Context, Stamped
 from ledger.store.recorder import Recorder
 
 A = TypeVar("A", bound=Aggregate)
@@ -84,42 +83,38 @@ class _Circumstances:
 class Unit:
     """The aggregates that some commands look at and change, and the events waiting to be appended together."""
 
-    repository: Repository[str]
-    loaded: dict[tuple[type[Aggregate], str], Aggregate | None] = field(default_factory=dict)
+    shelf: Shelf
+    loaded: dict[str, Aggregate | None] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
     waiting: list[Stamped] = field(default_factory=list)
+
+    def fetch(self, identifiers: Iterable[str]) -> None:
+        """Load some streams at once, those that are not here yet."""
+        missing = [identifier for identifier in identifiers if identifier not in self.loaded]
+        if missing:
+            taken = self.shelf.take(missing)
+            for identifier in missing:
+                self.loaded[identifier] = taken.get(identifier)
 
     def find(self, kind: type[A], identifier: str) -> A | None:
         """An aggregate as this unit sees it: as stored, plus what this unit has decided."""
-        key = (kind, identifier)
-        if key not in self.loaded:
-            self.loaded[key] = self._load(kind, identifier)
-        found = self.loaded[key]
+        self.fetch((identifier,))
+        found = self.loaded[identifier]
         return found if isinstance(found, kind) else None
 
-    def _load(self, kind: type[Aggregate], identifier: str) -> Aggregate | None:
-        def project(_: object, events: Iterable[Any]) -> Any:
-            return _fold_as(kind, identifier, events)
-
-        try:
-            found: Aggregate = self.repository.get(identifier, projector_func=project)
-        except AggregateNotFoundError:
-            return None
-        return found
-
     def keep(self, aggregate: Aggregate) -> None:
-        self.loaded[type(aggregate), aggregate.id] = aggregate
+        self.loaded[aggregate.id] = aggregate
+        self.changed.add(aggregate.id)
 
-
-def _fold_as(kind: type[Aggregate], identifier: str, events: Iterable[Recorded]) -> Aggregate | None:
-    """Fold a stream as one kind of aggregate; a stream of another kind is not found under this one."""
-    recorded = list(events)
-    if not recorded or not recorded[0].row.topic.startswith(_prefix(kind)):
-        return None
-    return fold(kind(identifier), recorded)
-
-
-def _prefix(kind: type[Aggregate]) -> str:
-    return f"{kind.KIND}."
+    def give_back(self, *, appended: bool) -> None:
+        """Put the aggregates back on the shelf; not those that have decided what was never appended."""
+        self.shelf.put_back(
+            aggregate
+            for identifier, aggregate in self.loaded.items()
+            if aggregate is not None and (appended or identifier not in self.changed)
+        )
+        self.loaded = {}
+        self.changed = set()
 
 
 class Ledger:
@@ -138,11 +133,11 @@ class Ledger:
         self.ids = ids or RandomIds()
         self.zone = ZoneInfo(zone)
         self._store: EventStore[str] = EventStore(EnvelopeMapper(), recorder)
-        self._repository: Repository[str] = Repository(self._store)
+        self._shelf = Shelf(recorder)
 
     def unit(self) -> Unit:
         """A fresh view of the stored aggregates."""
-        return Unit(self._repository)
+        return Unit(self._shelf)
 
     def execute(self, request: Request) -> Result:
         """Carry out one command and append its events, or raise with every reason why not.
@@ -150,9 +145,11 @@ class Ledger:
         Raises ``Refused``, ``Conflict`` (names the missed version) or ``CommandReused``.
         """
         unit = self.unit()
+        appended = False
         try:
             result = self.decide(unit, request)
             self._append(unit)
+            appended = True
         except (LedgerError, IntegrityError) as fault:
             first = self._first_result(request)
             if first is not None:
@@ -160,30 +157,37 @@ class Ledger:
             if isinstance(fault, IntegrityError):
                 raise self._conflict(unit) from fault
             raise
+        finally:
+            unit.give_back(appended=appended)
         return result
 
     def execute_batch(self, requests: Sequence[Request]) -> list[Result]:
         """Carry out many commands in one transaction: all of their events are appended, or none.
 
-        Commands carried out before give their first result and append nothing.
+        Commands carried out before give their first result and append nothing. An error's ``command_id`` names the
+        command that it is about.
         """
         known = self.recorder.find_commands([request.command_id for request in requests])
         unit = self.unit()
         results: list[Result] = []
-        for request in requests:
-            digest = known.get(request.command_id)
-            if digest is None:
-                results.append(self.decide(unit, request))
-            elif digest == request.digest:
-                first = self._first_result(request)
-                if first is not None:
-                    results.append(first)
-            else:
-                raise CommandReused(request.command_id)
+        appended = False
         try:
+            for request in requests:
+                digest = known.get(request.command_id)
+                if digest is None:
+                    results.append(self.decide(unit, request))
+                elif digest == request.digest:
+                    first = self._first_result(request)
+                    if first is not None:
+                        results.append(first)
+                else:
+                    raise CommandReused(request.command_id)
             self._append(unit)
+            appended = True
         except IntegrityError as fault:
             raise self._conflict(unit) from fault
+        finally:
+            unit.give_back(appended=appended)
         return results
 
     def decide(self, unit: Unit, request: Request) -> Result:
@@ -191,19 +195,20 @@ class Ledger:
         command = request.command
         handler = handler_of(command)
         target = getattr(command, handler.target)
-        aggregate = unit.find(handler.aggregate, target)
-        if aggregate is None:
-            if not handler.creates:
+        referred = [getattr(command, name) for name in handler.references]
+        unit.fetch([i for i in (*referred, request.actor_id) if i is not None and not i.startswith(SYSTEM)])
+        if handler.creates:
+            # Whether the id is free is the database's to say, when the first version is appended.
+            if unit.loaded.get(target) is not None:
+                raise self._exists(handler.target, target)
+            aggregate: Aggregate = handler.aggregate(target)
+        else:
+            found = unit.find(handler.aggregate, target)
+            if found is None:
                 raise refuse(
                     handler.target, f"there is no {handler.aggregate.KIND} {target}", "check the id", "unknown"
                 )
-            if self._taken(unit, handler.aggregate, target):
-                raise refuse(handler.target, f"{target} names something else already", "use a new id", "exists")
-            aggregate = handler.aggregate(target)
-        elif handler.creates:
-            raise refuse(
-                handler.target, f"the {handler.aggregate.KIND} {target} exists already", "use a new id", "exists"
-            )
+            aggregate = found
         if request.expected_version is not None and request.expected_version != aggregate.version:
             raise Conflict(target, expected=request.expected_version, actual=aggregate.version)
         given = self._circumstances(unit, request)
@@ -227,11 +232,9 @@ class Ledger:
             types=tuple(change.event.TYPE for change in changes),
         )
 
-    def _taken(self, unit: Unit, kind: type[Aggregate], target: str) -> bool:
-        """Whether an id already names a stream of another kind."""
-        if any(key[1] == target and found is not None for key, found in unit.loaded.items() if key[0] is not kind):
-            return True
-        return self.recorder.stream_version(target) > 0
+    @staticmethod
+    def _exists(field_name: str, target: str) -> Refused:
+        return refuse(field_name, f"{target} exists already", "use a new id", "exists")
 
     def _circumstances(self, unit: Unit, request: Request) -> _Circumstances:
         now = self.clock.now()
@@ -260,13 +263,16 @@ class Ledger:
             self._store.put(unit.waiting)
             unit.waiting = []
 
-    def _conflict(self, unit: Unit) -> Conflict:
-        """Name the first stream of a refused append that somebody else has moved on."""
+    def _conflict(self, unit: Unit) -> LedgerError:
+        """Name the first stream of a refused append that somebody else has begun or moved on."""
         for stamped in unit.waiting:
-            expected = stamped.originator_version - 1
-            actual = self.recorder.stream_version(stamped.originator_id)
-            if actual > expected:
-                return Conflict(stamped.originator_id, expected=expected, actual=actual)
+            stream, expected = stamped.originator_id, stamped.originator_version - 1
+            actual = self.recorder.stream_version(stream)
+            if actual <= expected:
+                continue
+            if expected == 0:
+                return self._exists("id", stream)
+            return Conflict(stream, expected=expected, actual=actual)
         return Conflict(unit.waiting[0].originator_id, expected=None, actual=None)
 
     def _first_result(self, request: Request) -> Result | None:
@@ -285,7 +291,3 @@ class Ledger:
             types=tuple(row.topic for row in rows),
             repeated=True,
         )
-
-
-#: Importing the aggregates is what registers their commands; naming them here keeps that import honest.
-KINDS = {aggregate.KIND: aggregate for aggregate in AGGREGATES}

@@ -185,26 +185,9 @@ def read_command(cls: type[Command], data: Mapping[str, Any], command_id: str) -
         raise Refused([Reason(place.strip("`$.") or "command", message)]) from None
 
 
-def new_ids(cls: type[Command]) -> list[str]:
+def new_ids(cls: type[Command]) -> tuple[str, ...]:
     """The fields that name what a command makes: the stream it begins, and the parts it adds to one."""
-    handler = handlers()[cls]
-    made = [handler.target] if handler.creates else []
-    made += [name for name in NEW_PARTS.get(cls.NAME, ()) if name not in made]
-    return made
-
-
-#: Ids of parts that a command adds to an existing stream.
-NEW_PARTS: Mapping[str, tuple[str, ...]] = {
-    "record-credential": ("credential_id",),
-    "record-time-off": ("time_off_id",),
-    "open-episode": ("episode_id",),
-    "assign-coordinator": ("assignment_id",),
-    "record-diagnosis": ("diagnosis_id",),
-    "add-addendum": ("addendum_id",),
-    "amend-note": ("amendment_id",),
-    "request-extension": ("request_id",),
-    "add-evidence": ("evidence_id",),
-}
+    return handlers()[cls].new_ids
 
 
 def _reasons(messages: Any, path: str = "") -> Iterator[Reason]:

@@ -19,6 +19,7 @@ from ledger.settings import read_settings
 
 #: Where each command lives: name → module and attribute.
 COMMANDS = {
+    "import": "ledger.cli.imports:import_",
     "migrate": "ledger.cli.operate:migrate",
     "rebuild": "ledger.cli.operate:rebuild",
     "retry": "ledger.cli.operate:retry",
@@ -27,6 +28,8 @@ COMMANDS = {
     "verify": "ledger.cli.operate:verify",
     "record": "ledger.cli.record:record",
     "caseload": "ledger.cli.caseload:caseload",
+    "chart": "ledger.cli.chart:chart",
+    "access-audit": "ledger.cli.audit:access_audit",
 }
 
 

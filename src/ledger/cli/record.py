@@ -180,7 +180,7 @@ def _metavar(kind: shape.Type) -> str:
             return "TEXT"
 
 
-def _help(f: shape.Field, fresh: list[str]) -> str:
+def _help(f: shape.Field, fresh: tuple[str, ...]) -> str:
     if f.encode_name in fresh:
         return "A new id by default."
     said = ""

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from ledger.projections.access_audit import access_audit
 from ledger.projections.base import Projection
+from ledger.projections.billing import billing
 from ledger.projections.caseload import caseload
+from ledger.projections.coverage import coverage
+from ledger.projections.policies import policies
+from ledger.projections.timeline import timeline
+from ledger.projections.timeliness import timeliness
 
-PROJECTIONS: tuple[Projection[Any], ...] = (caseload,)
+PROJECTIONS: tuple[Projection[Any], ...] = (
+    access_audit,
+    caseload,
+    timeline,
+    policies,
+    timeliness,
+    billing,
+    coverage,
+)
 
 
 def find_projection(name: str) -> Projection[Any] | None:

@@ -17,10 +17,13 @@ from sqlalchemy import Connection, column, insert, select, table, text
 from ledger.clock import Clock, to_text
 from ledger.errors import IntegrityFault
 from ledger.store.envelope import leaf_of
+from ledger.store.prepared import Prepared
 from ledger.store.recorder import EVENT_COLUMNS, EVENTS, LOG_COLUMNS, Recorder, library_errors, row_of, values_of
 
 _EVENTS = table("events", *(column(name) for name in (*EVENT_COLUMNS, "written_at", "ticket", "xid")))
 _LOG_ORDER = table("log_order", *(column(name) for name in ("position", "ticket", "recorded_at", "leaf")))
+
+_INSERT = Prepared(insert(_EVENTS), (*EVENT_COLUMNS, "written_at"))
 
 #: One sequencer at a time: the key of the advisory lock it holds for a transaction.
 SEQUENCER_LOCK = 0x6C656467
@@ -51,7 +54,7 @@ class PostgresRecorder(Recorder):
         written_at = to_text(self._clock.now())
         batch = [{**values_of(row), "written_at": written_at} for row in rows]
         with library_errors(), self.engine.begin() as connection:
-            connection.execute(insert(_EVENTS), batch)
+            _INSERT.run_many(connection, batch)
 
     def sequence(self) -> int:
         """Give places to every event whose transaction has ended; one sequencer works, others wait their turn."""

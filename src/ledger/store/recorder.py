@@ -6,7 +6,7 @@ many rows go in one INSERT (design §3).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -19,10 +19,11 @@ from eventsourcing.persistence import (
     StoredEvent,
     Subscription,
 )
-from sqlalchemy import Connection, Engine, column, func, select, table
+from sqlalchemy import Connection, Engine, and_, bindparam, column, func, or_, select, table
 from sqlalchemy import exc as sqla
 
 from ledger.store.envelope import StoredRow
+from ledger.store.prepared import Prepared
 
 #: The columns a writer fills, in the order of ``StoredRow``; names as the auditor's SQL sees them.
 EVENT_COLUMNS = (
@@ -50,6 +51,9 @@ LOG_COLUMNS = (*EVENT_COLUMNS, "position", "recorded_at", "leaf")
 EVENTS = table("events", *(column(name) for name in LOG_COLUMNS))
 #: A view on both databases: every event that has its place in the log.
 LOG = table("log", *(column(name) for name in LOG_COLUMNS))
+
+#: Streams that one statement reads.
+_STREAMS = 8
 
 
 def values_of(row: StoredRow) -> dict[str, Any]:
@@ -86,6 +90,7 @@ class Recorder(ApplicationRecorder):
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._stream_statements: dict[int, Prepared] = {}
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -171,6 +176,31 @@ class Recorder(ApplicationRecorder):
                 )
                 known.update((row[0], row[1]) for row in connection.execute(statement))
         return known
+
+    def read_streams(self, since: Mapping[str, int]) -> Sequence[StoredRow]:
+        """What is new in some streams: their events after the versions given, in the order of the versions."""
+        found: list[StoredRow] = []
+        wanted = list(since.items())
+        with self.reading() as connection:
+            for start in range(0, len(wanted), _STREAMS):
+                some = wanted[start : start + _STREAMS]
+                statement = self._streams_statement(len(some))
+                parameters: dict[str, Any] = {}
+                for number, (stream_id, version) in enumerate(some):
+                    parameters[f"s{number}"], parameters[f"v{number}"] = stream_id, version
+                found += [row_of(values) for values in statement.run(connection, parameters)]
+        return found
+
+    def _streams_statement(self, count: int) -> Prepared:
+        statement = self._stream_statements.get(count)
+        if statement is None:
+            each = [
+                and_(EVENTS.c.stream_id == bindparam(f"s{n}"), EVENTS.c.version > bindparam(f"v{n}"))
+                for n in range(count)
+            ]
+            selected = self._stream_statement().where(or_(*each)).order_by(EVENTS.c.stream_id, EVENTS.c.version)
+            statement = self._stream_statements[count] = Prepared(selected)
+        return statement
 
     def stream_version(self, stream_id: str) -> int:
         """The version of a stream as it stands; 0 when there is none."""

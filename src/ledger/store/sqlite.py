@@ -10,7 +10,11 @@ from sqlalchemy import insert, select
 
 from ledger.clock import Clock, to_text
 from ledger.store.envelope import leaf_of
-from ledger.store.recorder import EVENTS, Recorder, library_errors, values_of
+from ledger.store.prepared import Prepared
+from ledger.store.recorder import EVENTS, LOG_COLUMNS, Recorder, library_errors, values_of
+
+_LAST = Prepared(select(EVENTS.c.position, EVENTS.c.recorded_at).order_by(EVENTS.c.position.desc()).limit(1))
+_INSERT = Prepared(insert(EVENTS), LOG_COLUMNS)
 
 
 class SQLiteRecorder(Recorder):
@@ -26,10 +30,8 @@ class SQLiteRecorder(Recorder):
         if not rows:
             return []
         with library_errors(), self._writing.begin() as connection:
-            last = connection.execute(
-                select(EVENTS.c.position, EVENTS.c.recorded_at).order_by(EVENTS.c.position.desc()).limit(1)
-            ).first()
-            position, previous = (last[0], last[1]) if last else (0, "")
+            last: Sequence[Any] | None = _LAST.run(connection).first()
+            position, previous = (int(last[0]), str(last[1])) if last is not None else (0, "")
             # The clock is read under the lock, so a later place never has an earlier time.
             recorded_at = max(previous, to_text(self._clock.now()))
             batch = []
@@ -39,7 +41,7 @@ class SQLiteRecorder(Recorder):
                 values["recorded_at"] = recorded_at
                 values["leaf"] = leaf_of(row, position + offset, recorded_at)
                 batch.append(values)
-            connection.execute(insert(EVENTS), batch)
+            _INSERT.run_many(connection, batch)
         return range(position + 1, position + len(rows) + 1)
 
     def sequence(self) -> int:

@@ -1,0 +1,181 @@
+"""A page of text for a person or a file: a title, facts, sections of entries. Written as text or as one HTML file.
+
+What people wrote stays inside its own indented block or its own escaped element, whatever it contains.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import textwrap
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ledger.cli.session import to_json
+from ledger.errors import BadInput
+
+#: Columns of a text page.
+WIDTH = 100
+
+#: What may be asked for with ``--out``, by the file's ending.
+ENDINGS = (".txt", ".json", ".html")
+
+#: Marks that turn the direction of what follows; in a record they could hide what was written.
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@dataclass
+class Block:
+    """One entry of a section: a heading, lines under it, and texts that people wrote, each with its label."""
+
+    heading: str
+    lines: list[str] = field(default_factory=list)
+    texts: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class Section:
+    """A titled list of entries; ``empty`` is said when there are none."""
+
+    title: str
+    blocks: list[Block] = field(default_factory=list)
+    empty: str = "none"
+
+
+@dataclass
+class Page:
+    """The whole page: ``facts`` are said above the sections, ``closing`` below them."""
+
+    title: str
+    facts: list[tuple[str, str]]
+    sections: list[Section]
+    closing: list[str] = field(default_factory=list)
+
+
+def safe(text: str) -> str:
+    """Text as it can be shown: control characters that could move a cursor or turn the line show as a replacement."""
+    return "".join(
+        "\ufffd" if (unicodedata.category(c) == "Cc" and c not in "\n\t") or c in _TURNING else c
+        for c in text.replace("\r\n", "\n").replace("\r", "\n")
+    )
+
+
+def as_text(page: Page) -> str:
+    """The page as text, at most ``WIDTH`` columns wide where words allow."""
+    out = [*_wrap(page.title, ""), ""]
+    label_width = max((len(label) for label, _ in page.facts), default=0)
+    for label, value in page.facts:
+        out += _wrap(value, f"{label:<{label_width}}  ", " " * (label_width + 2))
+    for section in page.sections:
+        out += ["", section.title.upper()]
+        if not section.blocks:
+            out.append(f"  {section.empty}")
+        for block in section.blocks:
+            out += _wrap(block.heading, "  ", "    ")
+            for line in block.lines:
+                out += _wrap(line, "      ", "        ")
+            for label, text in block.texts:
+                out += _wrap(f"{label}:", "      ")
+                for paragraph in safe(text).split("\n"):
+                    out += _wrap(paragraph, "        | ") or ["        |"]
+    if page.closing:
+        out.append("")
+        for line in page.closing:
+            out += _wrap(line, "")
+    return "\n".join(line.rstrip() for line in out) + "\n"
+
+
+def _wrap(text: str, indent: str, further: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        safe(text),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent if further is None else further,
+        break_on_hyphens=False,
+        expand_tabs=True,
+        tabsize=4,
+    )
+
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}"
+    "h1{font-size:1.5rem}h2{font-size:1.15rem;border-bottom:1px solid #767676;margin-top:2rem}"
+    "h3{font-size:1rem;margin:1.2rem 0 .2rem}"
+    "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dt{color:#555}dd{margin:0;overflow-wrap:anywhere}"
+    "p{margin:.1rem 0;overflow-wrap:anywhere}"
+    "blockquote{white-space:pre-wrap;border-left:3px solid #767676;margin:.2rem 0 .6rem;padding-left:.8rem;"
+    "overflow-wrap:anywhere}"
+    "@media print{body{margin:0;max-width:none}h3{break-after:avoid}}"
+)
+
+
+def as_html(page: Page) -> str:
+    """The page as one HTML file that needs nothing else: no script, no link, everything escaped."""
+
+    def esc(text: str) -> str:
+        return html.escape(safe(text))
+
+    out = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{esc(page.title)}</title><style>{_STYLE}</style></head><body><main>",
+        f"<h1>{esc(page.title)}</h1>",
+        "<dl>",
+        *(f"<dt>{esc(label)}</dt><dd>{esc(value)}</dd>" for label, value in page.facts),
+        "</dl>",
+    ]
+    for section in page.sections:
+        out.append(f"<section><h2>{esc(section.title)}</h2>")
+        if not section.blocks:
+            out.append(f"<p>{esc(section.empty)}</p>")
+        for block in section.blocks:
+            out.append(f"<article><h3>{esc(block.heading)}</h3>")
+            out += [f"<p>{esc(line)}</p>" for line in block.lines]
+            for label, text in block.texts:
+                out.append(f"<p>{esc(label)}:</p><blockquote>{esc(text)}</blockquote>")
+            out.append("</article>")
+        out.append("</section>")
+    out += [f"<p>{esc(line)}</p>" for line in page.closing]
+    out.append("</main></body></html>")
+    return "\n".join(out) + "\n"
+
+
+def check_target(out: Path | None) -> None:
+    """Refuse a file that could not be written, before anything is read; raises ``BadInput`` naming ``--out``."""
+    if out is None:
+        return
+    if out.suffix.lower() not in ENDINGS:
+        raise BadInput(f"--out: {out.name!r} names no kind of file; end it in {', '.join(ENDINGS)}")
+    if not out.parent.is_dir():
+        raise BadInput(f"--out: the folder {out.parent} does not exist; create it first")
+    if out.is_dir():
+        raise BadInput(f"--out: {out} is a folder; name a file")
+
+
+def write_page(out: Path, data: Any, page: Callable[[], Page]) -> int:
+    """Write the result to a file of the kind its ending names, readable by its owner only; answers its size in bytes.
+
+    The file appears whole or not at all: it is written beside and then put in its place.
+    """
+    match out.suffix.lower():
+        case ".json":
+            content = to_json(data) + "\n"
+        case ".html":
+            content = as_html(page())
+        case _:
+            content = as_text(page())
+    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    written = content.encode()
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(written)
+        beside.replace(out)
+    except OSError as fault:
+        beside.unlink(missing_ok=True)
+        raise BadInput(f"--out: {out} cannot be written: {fault.strerror}") from fault
+    return len(written)

@@ -1,0 +1,102 @@
+"""The access audit: who read which chart, when, why, with what relationship, and at which position of the log.
+
+The position names the exact version of every document that could be shown: the log only grows. One row a chart, also
+where one page showed many. Sources: ECM-10; 45 CFR 164.312(b), 164.308(a)(1)(ii)(D) (reading the audit is a read too).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from ledger.aggregates.access import AccessGranted
+from ledger.clock import to_text
+from ledger.grants import Grant
+from ledger.projections.base import Happened, Key, Projection
+
+
+class ChartAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """One chart shown to one reader once. Times are in the stored form (UTC), ``as_of`` is an ISO date."""
+
+    access_id: str
+    chart_id: str
+    #: Where the access itself stands in the log.
+    position: int
+    recorded_at: str
+    reader_id: str
+    role: str
+    credential: str | None
+    #: Where it was shown (cli, http, web, …), and what was (chart, caseload, …).
+    surface: str
+    resource: str
+    purpose: str
+    #: How the reader stood to the chart at that time.
+    relationship: str
+    #: The chart was shown as it stood at this position.
+    position_shown: int
+    as_known_at: str | None
+    as_of: str | None
+    #: How many charts this one access named.
+    charts: int
+
+
+access_audit = Projection(
+    "access_audit",
+    1,
+    ChartAccess,
+    key=("access_id", "chart_id"),
+    indexes=(("chart_id", "position"), ("reader_id", "position")),
+)
+
+
+@access_audit.on(AccessGranted, keys=lambda h: [(h.stream_id, chart_id) for chart_id in _chart_ids(h.event)])
+def shown(row: ChartAccess | None, happened: Happened[AccessGranted], key: Key) -> ChartAccess:
+    event, envelope = happened.event, happened.recorded.row
+    chart = next(chart for chart in event.charts if chart.chart_id == key[1])
+    return ChartAccess(
+        access_id=happened.stream_id,
+        chart_id=chart.chart_id,
+        position=happened.position,
+        recorded_at=happened.recorded_at,
+        reader_id=event.reader_id,
+        role=envelope.role,
+        credential=envelope.credential,
+        surface=event.surface,
+        resource=event.resource,
+        purpose=event.purpose,
+        relationship=chart.relationship,
+        position_shown=chart.position,
+        as_known_at=None if event.as_known_at is None else to_text(event.as_known_at),
+        as_of=None if event.as_of is None else event.as_of.isoformat(),
+        charts=len(_chart_ids(event)),
+    )
+
+
+def _chart_ids(event: AccessGranted) -> list[str]:
+    """The charts of an access, each once, in their order."""
+    return list(dict.fromkeys(chart.chart_id for chart in event.charts))
+
+
+def reads_of(
+    connection: Connection,
+    grant: Grant,
+    chart_id: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[ChartAccess]:
+    """The accesses to a chart recorded from ``since`` (inclusive) until ``until`` (exclusive), in the log's order.
+
+    Up to the grant's position: this reading of the audit is the next one. Raises ``NotGranted``.
+    """
+    grant.check(chart_id)
+    view = access_audit.view
+    statement = select(view).where(view.c.chart_id == chart_id, view.c.position <= grant.position)
+    if since is not None:
+        statement = statement.where(view.c.recorded_at >= to_text(since))
+    if until is not None:
+        statement = statement.where(view.c.recorded_at < to_text(until))
+    rows = connection.execute(statement.order_by(view.c.position)).mappings()
+    return [access_audit.from_columns(dict(values)).row for values in rows]

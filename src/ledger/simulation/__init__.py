@@ -1,0 +1,14 @@
+"""An agency's life in simulated time: clients, staff, contacts, notes, supervision, disputes, changes of policy.
+
+Everything here goes through the ordinary commands, so that what comes out is what real work would have left in the log.
+The same options give the same events, ids and times included. It is the load of the benchmarks and the story of the
+demonstration; every name is made up, and shows it.
+
+This room may import the application, the aggregates, the policies and the foundation (clock, errors, settings); nothing
+but the command line, the benchmarks and tests imports it.
+"""
+
+from ledger.simulation.options import Options, Story, Summary
+from ledger.simulation.run import simulate
+
+__all__ = ["Options", "Story", "Summary", "simulate"]
