@@ -1,4 +1,4 @@
-"""What every test may ask for: a fresh store on SQLite or on a real PostgreSQL server, and a ledger with a set clock."""
+"""What every test may ask for: a fresh store on SQLite or on a real PostgreSQL server, and a ledger with its clock."""
 
 from __future__ import annotations
 

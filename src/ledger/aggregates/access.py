@@ -41,6 +41,7 @@ class GrantAccess(Command, frozen=True, kw_only=True):
     """Record that charts are about to be shown. Appended by every read; not for people to call."""
 
     NAME = "grant-access"
+    INTERNAL = True
     access_id: Id
     surface: Label
     resource: Label

@@ -1,15 +1,15 @@
 """What every aggregate shares: a stream of events folded into a state, and decisions that add to it.
 
-The aggregates keep to the protocols of the ``eventsourcing`` library (``collect_events``, ``id``, ``version``). They do not
-derive from its ``Aggregate``, which reads the machine's clock
-for every event; here the time comes in with the command (``docs/decisions/0003-library.md``).
+The aggregates keep to the protocols of the ``eventsourcing`` library (``collect_events``, ``id``, ``version``). They
+do not derive from its ``Aggregate``, which reads the machine's clock for every event; here the time comes in with the
+command (``docs/decisions/0003-library.md``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints
 
@@ -66,6 +66,11 @@ class Given(Protocol):
 
     def find(self, kind: type[A], identifier: str) -> A | None:
         """Another aggregate as it stands, or None; to look at, never to change."""
+
+
+def today(given: Given) -> date:
+    """The server's day in the offset the person meant: what "in the future" is measured against."""
+    return given.now.astimezone(given.occurred_at.tzinfo).date()
 
 
 @dataclass(frozen=True)

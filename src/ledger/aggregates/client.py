@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from ledger.aggregates.base import Aggregate, Given, decides
+from ledger.aggregates.base import Aggregate, Given, decides, today
 from ledger.aggregates.staff import PersonName, Staff
 from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, event
 from ledger.errors import Reasons
@@ -283,6 +283,15 @@ class Client(Aggregate):
             if a.first_day <= day and day <= self.released.get(a.assignment_id, date.max)
         )
 
+    def _coordinates(self, staff_id: str, program: str, day: date) -> bool:
+        """Whether somebody is assigned in a program on a day: assigned twice, a client would count twice (PSC-16)."""
+        return any(
+            a.staff_id == staff_id
+            and a.program == program
+            and a.first_day <= day <= self.released.get(a.assignment_id, date.max)
+            for a in self.assignments.values()
+        )
+
     def diagnoses_on(self, day: date) -> tuple[DiagnosisRecorded, ...]:
         """The diagnoses on the list on a day, in the order they were recorded."""
         return tuple(
@@ -293,7 +302,7 @@ class Client(Aggregate):
     def register(self, command: RegisterClient, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(
-            command.birth_date <= given.now.date(), "birth_date", "the birth date is in the future", "check the year"
+            command.birth_date <= today(given), "birth_date", "the birth date is in the future", "check the year"
         )
         reasons.refuse_if_any()
         self.record(
@@ -320,6 +329,12 @@ class Client(Aggregate):
         }
         reasons = Reasons()
         reasons.unless(bool(changes), "name", "nothing to correct was given", "give at least one changed field")
+        reasons.unless(
+            command.birth_date is None or command.birth_date <= today(given),
+            "birth_date",
+            "the birth date is in the future",
+            "check the year",
+        )
         reasons.refuse_if_any()
         self.record(ClientDetailsCorrected(reason=command.reason, **changes), given.occurred_at)
 
@@ -377,6 +392,12 @@ class Client(Aggregate):
             command.assignment_id not in self.assignments, "assignment_id", "this assignment was made before"
         )
         reasons.unless(
+            not self._coordinates(command.staff_id, command.program, command.first_day),
+            "staff_id",
+            f"they coordinate this client's care in {command.program} on {command.first_day} already",
+            "release them first",
+        )
+        reasons.unless(
             self.episode_on(command.program, command.first_day) is not None,
             "program",
             f"no episode in {command.program} is open on {command.first_day}",
@@ -420,7 +441,7 @@ class Client(Aggregate):
     def record_diagnosis(self, command: RecordDiagnosis, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(command.diagnosis_id not in self.diagnoses, "diagnosis_id", "this diagnosis is recorded already")
-        reasons.unless(command.onset <= given.now.date(), "onset", "the onset is in the future", "check the date")
+        reasons.unless(command.onset <= today(given), "onset", "the onset is in the future", "check the date")
         reasons.refuse_if_any()
         self.record(
             DiagnosisRecorded(

@@ -157,6 +157,9 @@ class Dispute(Aggregate):
             )
             opened = self.opened
             reasons.unless(opened is None or opened.opened_by != staff.id, "actor", "nobody decides their own dispute")
+            note = given.find(Note, self._note_id)
+            author = note.drafted.author_id if note and note.drafted else None
+            reasons.unless(author != staff.id, "actor", "nobody decides a dispute about their own note")
         reasons.refuse_if_any()
         self.record(
             DisputeDecided(

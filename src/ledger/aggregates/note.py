@@ -187,6 +187,16 @@ class Note(Aggregate):
         reasons = Reasons()
         draft = self._draft
         self._still_a_draft(reasons)
+        contact = given.find(Contact, draft.contact_id)
+        reasons.unless(
+            contact is None or not contact.in_error, "note_id", "its contact is entered in error", "record it anew"
+        )
+        reasons.unless(
+            given.occurred_at >= draft.service_ended_at,
+            "occurred_at",
+            "a note cannot be signed before its service ended",
+            "give the time of the signature",
+        )
         cited = self._check_content(reasons, given)
         staff = acting_staff(given, reasons)
         day = draft.service_ended_at.date()
@@ -422,6 +432,7 @@ class Note(Aggregate):
         state = self.requests.get(request_id)
         reasons.unless(state is not None, "request_id", "no such request was made")
         reasons.unless(state in (None, "requested"), "request_id", f"this request was {state} already")
+        reasons.unless(not self.in_error, "note_id", "this note is entered in error", "write a new one", "in-error")
         staff = acting_staff(given, reasons)
         if staff is not None:
             reasons.unless("supervisor" in staff.roles, "actor", f"{staff.name} does not have the role supervisor")

@@ -348,6 +348,8 @@ class Plan(Aggregate):
     def end(self, command: EndPlan, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(self.last_day is None, "plan_id", f"this plan ended on {self.last_day}")
+        first = min(self.in_force.values(), default=command.last_day)
+        reasons.unless(command.last_day >= first, "last_day", f"it came into force on {first}")
         reasons.refuse_if_any()
         self.record(PlanEnded(client_id=self.key, last_day=command.last_day, reason=command.reason), given.occurred_at)
 

@@ -196,7 +196,7 @@ class Staff(Aggregate):
         self.programs: tuple[str, ...] = ()
         self.hired_on = date.min
         self.last_day: date | None = None
-        self.supervisor_id: str | None = None
+        self.supervisors: list[SupervisorAssigned] = []
         self.credentials: dict[str, CredentialRecorded] = {}
         self.time_off: dict[str, TimeOffRecorded] = {}
 
@@ -212,7 +212,7 @@ class Staff(Aggregate):
             case TimeOffCancelled():
                 self.time_off.pop(event.time_off_id, None)
             case SupervisorAssigned():
-                self.supervisor_id = event.supervisor_id
+                self.supervisors.append(event)
             case EmploymentEnded():
                 self.last_day = event.last_day
             case _:
@@ -227,6 +227,11 @@ class Staff(Aggregate):
         ]
         held.sort(key=lambda c: (c.issued_on, c.credential_id), reverse=True)
         return tuple(HeldCredential(c.credential_kind, c.number, c.taxonomy) for c in held)
+
+    def supervisor_on(self, day: date) -> str | None:
+        """Who supervises this person on a day: of the assignments that had begun, the last to begin."""
+        begun = [a for a in self.supervisors if a.effective_from <= day]
+        return max(begun, key=lambda a: a.effective_from).supervisor_id if begun else None
 
     def employed_on(self, day: date) -> bool:
         return self.exists and self.hired_on <= day and (self.last_day is None or day <= self.last_day)
@@ -312,7 +317,9 @@ class Staff(Aggregate):
         overlapping = [
             t
             for t in self.time_off.values()
-            if t.first_day <= command.last_day and command.first_day <= t.last_day and command.minutes_per_day is None
+            if t.first_day <= command.last_day
+            and command.first_day <= t.last_day
+            and (command.minutes_per_day is None or t.minutes_per_day is None)
         ]
         reasons.unless(
             not overlapping,

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 
-_NO_CONTROL = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*\Z"
+_NO_CONTROL = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*\Z"
 
 Id = Annotated[
     str,
@@ -41,6 +41,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     NAME: ClassVar[str] = ""
     #: The field that says when it happened, where the command has one; otherwise it happens when it is given.
     OCCURS_AT: ClassVar[str] = ""
+    #: Given by this service itself as it works; no surface offers it to people.
+    INTERNAL: ClassVar[bool] = False
 
 
 E = TypeVar("E", bound=type[Event])

@@ -27,6 +27,7 @@ COMMANDS = {
     "status": "ledger.cli.operate:status",
     "verify": "ledger.cli.operate:verify",
     "record": "ledger.cli.record:record",
+    "billing": "ledger.cli.billing:billing",
     "caseload": "ledger.cli.caseload:caseload",
     "chart": "ledger.cli.chart:chart",
     "access-audit": "ledger.cli.audit:access_audit",

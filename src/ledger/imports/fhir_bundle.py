@@ -24,8 +24,8 @@ from ledger.imports.fhir_types import Identifier, When
 #: Who acts in every envelope of an import, whoever started it; the digest of a command holds it.
 ACTOR = "system:import"
 
-#: The order of the commands of one bundle: who serves, who is served, what happened, how it ended.
-STAFF, CLIENT, CARE, END = range(4)
+#: The order of the commands of one bundle: who serves, who is served, since when, what happened, how it ended.
+STAFF, CLIENT, EPISODE, CARE, END = range(5)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from ledger.aggregates.client import Address, CloseEpisode, Identifier, OpenEpisode, RegisterClient
 from ledger.aggregates.staff import PersonName, RegisterStaff
 from ledger.clock import derived_id
-from ledger.imports.fhir_bundle import CLIENT, END, STAFF, Draft, Entry, person_id
+from ledger.imports.fhir_bundle import CLIENT, END, EPISODE, STAFF, Draft, Entry, person_id
 from ledger.imports.fhir_shapes import Patient, Practitioner
 from ledger.imports.fhir_types import Name
 
@@ -89,6 +89,8 @@ def _register(draft: Draft, entry: Entry, client_id: str) -> None:
         source=draft.source,
     )
     dated = [s.occurred_at for s in draft.steps if s.client_id == client_id and s.occurred_at is not None]
+    if client_id in draft.first_contact:
+        dated.append(draft.first_contact[client_id])
     occurred_at = draft.said_at(command, client_id, min(dated, default=None))
     draft.add(entry, command, target=client_id, occurred_at=occurred_at, client_id=client_id, stage=CLIENT)
 
@@ -118,7 +120,7 @@ def _open_episode(draft: Draft, entry: Entry, client_id: str) -> date | None:
         part=episode_id,
         occurred_at=occurred_at,
         client_id=client_id,
-        stage=CLIENT,
+        stage=EPISODE,
     )
     return opened_on
 

@@ -12,6 +12,9 @@ from typing import Any
 from marshmallow import fields
 
 from ledger.imports.fhir_types import (
+    NO_CONCEPT,
+    NO_PERIOD,
+    NO_REFERENCE,
     SOME,
     Address,
     AddressShape,
@@ -21,9 +24,9 @@ from ledger.imports.fhir_types import (
     CommunicationShape,
     Concept,
     ConceptShape,
-    IdField,
     Identifier,
     IdentifierShape,
+    IdField,
     Name,
     NameShape,
     Period,
@@ -83,7 +86,7 @@ class PractitionerShape(Shape):
 
 @dataclass(frozen=True)
 class Participant:
-    individual: Reference = Reference()
+    individual: Reference = NO_REFERENCE
 
 
 class ParticipantShape(Shape):
@@ -97,9 +100,9 @@ class Encounter:
     encounter_class: Coding
     id: str = ""
     type: tuple[Concept, ...] = ()
-    subject: Reference = Reference()
+    subject: Reference = NO_REFERENCE
     participant: tuple[Participant, ...] = ()
-    period: Period = Period()
+    period: Period = NO_PERIOD
 
 
 class EncounterShape(Shape):
@@ -117,9 +120,9 @@ class EncounterShape(Shape):
 class Condition:
     subject: Reference
     id: str = ""
-    code: Concept = Concept()
-    verification: Concept = Concept()
-    clinical: Concept = Concept()
+    code: Concept = NO_CONCEPT
+    verification: Concept = NO_CONCEPT
+    clinical: Concept = NO_CONCEPT
     onset: When | None = None
     recorded: When | None = None
     abatement: When | None = None
@@ -144,6 +147,9 @@ class Quantity:
     comparator: str = ""
 
 
+NO_QUANTITY = Quantity()
+
+
 class QuantityShape(Shape):
     MAKES = Quantity
     value = fields.Float(allow_nan=False)
@@ -153,8 +159,8 @@ class QuantityShape(Shape):
 
 @dataclass(frozen=True)
 class Target:
-    measure: Concept = Concept()
-    quantity: Quantity = Quantity()
+    measure: Concept = NO_CONCEPT
+    quantity: Quantity = NO_QUANTITY
     text: str = ""
     due: When | None = None
 
@@ -189,7 +195,7 @@ class GoalShape(Shape):
 
 @dataclass(frozen=True)
 class ActivityDetail:
-    code: Concept = Concept()
+    code: Concept = NO_CONCEPT
     description: str = ""
     scheduled: str = ""
 
@@ -218,7 +224,7 @@ class CarePlan:
     id: str = ""
     title: str = ""
     category: tuple[Concept, ...] = ()
-    period: Period = Period()
+    period: Period = NO_PERIOD
     goal: tuple[Reference, ...] = ()
     activity: tuple[Activity, ...] = ()
 

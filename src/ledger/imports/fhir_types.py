@@ -133,6 +133,9 @@ class Concept:
         return self.text or next((c.display or c.code for c in self.coding if c.display or c.code), "")
 
 
+NO_CONCEPT = Concept()
+
+
 class ConceptShape(Shape):
     MAKES = Concept
     coding = fields.List(fields.Nested(CodingShape))
@@ -144,6 +147,9 @@ class Reference:
     reference: str = ""
 
 
+NO_REFERENCE = Reference()
+
+
 class ReferenceShape(Shape):
     MAKES = Reference
     reference = TextField(longest=400)
@@ -153,7 +159,7 @@ class ReferenceShape(Shape):
 class Identifier:
     system: str = ""
     value: str = ""
-    type: Concept = Concept()
+    type: Concept = NO_CONCEPT
 
 
 class IdentifierShape(Shape):
@@ -207,7 +213,7 @@ class TelecomShape(Shape):
 
 @dataclass(frozen=True)
 class Communication:
-    language: Concept = Concept()
+    language: Concept = NO_CONCEPT
 
 
 class CommunicationShape(Shape):
@@ -219,6 +225,9 @@ class CommunicationShape(Shape):
 class Period:
     start: When | None = None
     end: When | None = None
+
+
+NO_PERIOD = Period()
 
 
 class PeriodShape(Shape):

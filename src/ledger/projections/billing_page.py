@@ -91,7 +91,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What a month is worked out from: its rows and those of a day on either side, the charts' details, the policies."""
+    """What a month is worked out from: its rows and those of the days beside it, the charts' details, the policies."""
 
     rows: tuple[BillingRow, ...]
     details: dict[str, Coverage]

@@ -89,8 +89,8 @@ class ServiceNote(msgspec.Struct, frozen=True, kw_only=True):
 
     ``state`` is ``missing``, ``draft`` or ``signed``, for the note that stands (``note_id``): the first one signed
     that is not in error, or else the last draft. ``policy_due``, ``extension_due`` and ``state_due`` go by the rules'
-    default readings, ``dues`` holds every reading. ``earliest_day`` and ``latest_day`` bound the service
-    dates it ever had. ``problem`` says why no rule could be applied (a program or a year that the rule book does not know).
+    default readings, ``dues`` holds every reading. ``earliest_day`` and ``latest_day`` bound the service dates it
+    ever had. ``problem`` says why no rule could be applied (a program or a year that the rule book does not know).
     """
 
     contact_id: str

@@ -1,0 +1,269 @@
+"""``ledger billing rows``: a month's billable services, what each would be claimed as, and what blocks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import click
+import msgspec
+
+from ledger.cli.known import Known, fold_until, known_at, parked_keys, parked_words
+from ledger.cli.period import Month, Span
+from ledger.cli.session import Moment, Session, pass_session
+from ledger.errors import BadInput
+from ledger.projections.billing import billing as billing_view
+from ledger.projections.billing_page import (
+    Change,
+    Record,
+    Sealed,
+    Service,
+    changes_between,
+    live_record,
+    month_page,
+    record_of,
+)
+from ledger.projections.coverage import coverage
+from ledger.projections.policies import policies
+from ledger.projections.staffing import StaffMember, live_staff
+
+_VIEWS = (billing_view, coverage, policies)
+Only = Literal["claimable", "blocked"]
+
+
+@click.group()
+def billing() -> None:
+    """What may be billed, and what stands in the way."""
+
+
+@billing.command()
+@click.option("--month", "span", type=Month(), required=True, help="The month of service, for example 2025-11.")
+@click.option("--staff", "staff_id", help="Only services given by this staff member.")
+@click.option("--client", "client_id", help="Only services to this client.")
+@click.option("--claimable", "only", flag_value="claimable", help="Only services that may be claimed.")
+@click.option("--blocked", "only", flag_value="blocked", help="Only services that something blocks.")
+@click.option("--as-known-at", type=Moment(), help="The rows as they were known at this time.")
+@click.option("--changed-since", type=Moment(), help="Only what has changed since this time, and which events did it.")
+@pass_session
+def rows(
+    session: Session,
+    span: Span,
+    staff_id: str | None,
+    client_id: str | None,
+    only: Only | None,
+    as_known_at: datetime | None,
+    changed_since: datetime | None,
+) -> None:
+    """A month's billable services: units with the arithmetic, code, modifiers, place, signer, and every block.
+
+    Repeats of a code by one provider for one client on one day are one claim line, combined as the agency adopted it
+    (BILL-COMBINE); its units stand with its first service. What is shown is recorded as an access to every chart on
+    the page, before it is shown.
+
+    \b
+    Examples:
+      ledger --as STAFF --purpose payment billing rows --month 2025-11
+      ledger --as STAFF --json billing rows --month 2025-11 --blocked
+      ledger --as STAFF billing rows --month 2025-11 --as-known-at 2025-12-03T17:00:00-08:00
+      ledger --as STAFF billing rows --month 2025-11 --changed-since 2025-12-03T17:00:00-08:00
+    """
+    if changed_since is not None and only is not None:
+        raise BadInput(
+            "--changed-since: leave out --claimable and --blocked; a change may be from the one to the other"
+        )
+    if changed_since is not None and as_known_at is not None and changed_since > as_known_at:
+        raise BadInput("--changed-since: it lies after --as-known-at; swap the two times")
+    session.actor  # noqa: B018 - refuse before any work when nobody says who reads
+    session.catch_up()
+    then: Record | None = None
+    parked: dict[str, str] = {}
+    if changed_since is not None:
+        known = fold_until(session, _VIEWS, known_at(session, changed_since))
+        parked |= known.parked
+        then = _record(known, span)
+    now, also_parked = _now(session, span, as_known_at, then)
+    parked |= also_parked
+    with session.recorder.reading() as connection:
+        staff = live_staff(connection)
+    after = month_page(now, span.first, span.last, staff_id=staff_id, client_id=client_id, status=only)
+    if then is None:
+        _emit_rows(session, span, after, staff, as_known_at, parked)
+        return
+    before = month_page(then, span.first, span.last, staff_id=staff_id, client_id=client_id)
+    grant = session.grant(before.charts | after.charts, f"billing changes {span.name}", as_known_at=as_known_at)
+    changes = changes_between(before.open(grant), after.open(grant), then, now)
+    session.emit(
+        {
+            "month": span.name,
+            "changed_since": changed_since,
+            "as_known_at": as_known_at,
+            "changes": [_change_data(change) for change in changes],
+            "parked": parked,
+        },
+        lambda: _changes_text(span, changed_since, changes, staff, parked),
+    )
+
+
+def _record(known: Known, span: Span, also: Iterable[str] = ()) -> Record:
+    rows_known = (line.row for line in known.of(billing_view))
+    details = (line.row for line in known.of(coverage))
+    return record_of(rows_known, details, known.of(policies), span.first, span.last, also=also)
+
+
+def _now(
+    session: Session, span: Span, as_known_at: datetime | None, then: Record | None
+) -> tuple[Record, dict[str, str]]:
+    """The later side of the question: the live views, or the log up to ``as_known_at``."""
+    also = {row.contact_id for row in then.rows} if then else set()
+    if as_known_at is None:
+        with session.recorder.reading() as connection:
+            return live_record(connection, span.first, span.last, also=also), parked_keys(session, _VIEWS)
+    known = fold_until(session, _VIEWS, known_at(session, as_known_at))
+    return _record(known, span, also), known.parked
+
+
+def _emit_rows(
+    session: Session,
+    span: Span,
+    page: Sealed,
+    staff: dict[str, StaffMember],
+    as_known_at: datetime | None,
+    parked: dict[str, str],
+) -> None:
+    grant = session.grant(page.charts, f"billing rows {span.name}", as_known_at=as_known_at)
+    services = page.open(grant)
+    totals = _totals(services)
+    session.emit(
+        {
+            "month": span.name,
+            "as_known_at": as_known_at,
+            "position": grant.position,
+            "totals": totals,
+            "rows": [_row_data(service) for service in services],
+            "parked": parked,
+        },
+        lambda: _rows_text(span, services, totals, staff, as_known_at, parked),
+    )
+
+
+def _totals(services: Sequence[Service]) -> dict[str, Any]:
+    """Services and units by status; the units of a claim line count once, with the first of its services shown."""
+    totals: dict[str, Any] = {
+        status: {"services": 0, "units": 0, "direct_minutes": 0} for status in ("claimable", "blocked", "void")
+    }
+    by_code: dict[str, int] = {}
+    counted: set[tuple[str, ...]] = set()
+    for service in services:
+        of_status = totals[service.status]
+        of_status["services"] += 1
+        of_status["direct_minutes"] += service.row.direct_minutes
+        if service.claim.contact_ids in counted:
+            continue
+        counted.add(service.claim.contact_ids)
+        of_status["units"] += service.claim.units
+        if service.status == "claimable":
+            code = service.row.code or ""
+            by_code[code] = by_code.get(code, 0) + service.claim.units
+    totals["claimable_units_by_code"] = dict(sorted(by_code.items()))
+    return totals
+
+
+def _row_data(service: Service) -> dict[str, Any]:
+    """A row for a program to read: the row's own fields, then what the day and the chart's details make of it."""
+    data: dict[str, Any] = msgspec.to_builtins(service.row)
+    joined: dict[str, Any] = msgspec.to_builtins(service)
+    del joined["row"]
+    joined["blocked"] = service.status == "blocked"
+    joined["event_ids"] = [event.event_id for event in service.row.events]
+    return data | joined
+
+
+def _change_data(change: Change) -> dict[str, Any]:
+    data: dict[str, Any] = msgspec.to_builtins(change)
+    data["before"] = _row_data(change.before) if change.before else None
+    data["after"] = _row_data(change.after) if change.after else None
+    return data
+
+
+def _name(staff_id: str, staff: dict[str, StaffMember]) -> str:
+    return staff[staff_id].name if staff_id in staff else staff_id[:8]
+
+
+def _rows_text(
+    span: Span,
+    services: Sequence[Service],
+    totals: dict[str, Any],
+    staff: dict[str, StaffMember],
+    as_known_at: datetime | None,
+    parked: dict[str, str],
+) -> str:
+    known = f", as known at {as_known_at.isoformat()}" if as_known_at else ""
+    lines = [f"Billing rows of {span.name}{known}: {len(services)} services", *parked_words(parked)]
+    if services:
+        lines.append(f"\n{'day':10} {'time':11} {'client':8} {'code':11} {'units':>5} {'min':>4} {'at':2}  signer")
+    for service in services:
+        lines.extend(_service_lines(service, staff))
+    lines.append("")
+    for status in ("claimable", "blocked", "void"):
+        of = totals[status]
+        lines.append(
+            f"{status:9} {of['services']:5} services {of['units']:6} units {of['direct_minutes']:7} direct minutes"
+        )
+    by_code = totals["claimable_units_by_code"]
+    if by_code:
+        lines.append("claimable units by code: " + ", ".join(f"{code} {units}" for code, units in by_code.items()))
+    return "\n".join(lines)
+
+
+def _service_lines(service: Service, staff: dict[str, StaffMember]) -> list[str]:
+    row = service.row
+    code = ":".join((row.code or "no code", *row.modifiers)) + ("*" if row.default_code else "")
+    units = str(service.claim.units) if service.leads else '"'
+    signer = f"{row.signer_name} ({row.credential})" if row.signer_id else f"not signed ({_name(row.staff_id, staff)})"
+    lines = [
+        f"{row.service_day} {row.started_at[11:16]}-{row.ended_at[11:16]} {row.client_id[:8]} {code:11} {units:>5} "
+        f"{row.direct_minutes:>4} {row.place:2}  {signer}"
+    ]
+    if service.status == "void":
+        lines.append("    void: the contact was entered in error")
+    if row.default_code:
+        lines.append(f"    * {row.steps[0]}")
+    if service.leads:
+        lines.append(f"    = {service.claim.unit_words}")
+    if len(service.claim.contact_ids) > 1:
+        others = ", ".join(one[:8] for one in service.claim.contact_ids if one != row.contact_id)
+        lines.append(f"    one line with {others} ({service.claim.reading})")
+    for block in service.blocks:
+        lines.append(
+            f"    x {block.code}: {block.words} -> {block.mend} [{block.source}; confidence {block.confidence}]"
+        )
+    lines += [f"    ? {flag.code}: {flag.words} -> {flag.mend}" for flag in service.flags]
+    return lines
+
+
+def _changes_text(
+    span: Span,
+    since: datetime | None,
+    changes: Sequence[Change],
+    staff: dict[str, StaffMember],
+    parked: dict[str, str],
+) -> str:
+    when = since.isoformat() if since else ""
+    lines = [f"Billing rows of {span.name} that changed since {when}: {len(changes)}", *parked_words(parked)]
+    for change in changes:
+        shown = change.after or change.before
+        if shown is None:  # never: a change has at least one side
+            continue
+        row = shown.row
+        lines.append(
+            f"\n{row.service_day} {row.started_at[11:16]} client {row.client_id[:8]} "
+            f"{_name(row.staff_id, staff)} contact {change.contact_id}"
+        )
+        lines += [f"    {one.field}: {one.before} -> {one.after}" for one in change.differences]
+        if not change.own:
+            lines.append("    by events of the chart, of another service of the day, or of the agency's policy:")
+        lines += [
+            f"    by {event.type} {event.event_id} at {event.recorded_at or 'a later time'}" for event in change.events
+        ]
+    return "\n".join(lines)
