@@ -76,6 +76,21 @@ def derived_id(*parts: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
 
 
+def unfit(moment: datetime) -> str:
+    """Why an instant cannot stand in a record, with the mend; empty when it can.
+
+    Offsets are kept in whole minutes, and no chart reaches back before 1900.
+    """
+    offset = moment.utcoffset()
+    if offset is None:
+        return "it has no UTC offset; write it as 2026-11-20T15:00:00-08:00"
+    if offset % timedelta(minutes=1):
+        return "its UTC offset is not in whole minutes; write it as 2026-11-20T15:00:00-08:00"
+    if not 1900 <= moment.year <= 9998:
+        return f"the year {moment.year} is none this record can mean; check the year"
+    return ""
+
+
 def to_text(moment: datetime) -> str:
     """The one written form of an instant: UTC, six decimals, ``Z``; it sorts as it reads.
 

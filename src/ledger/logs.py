@@ -1,12 +1,13 @@
 """Log lines: JSON in production, readable on a terminal; with correlation ids, never with client data.
 
-A line names ids, types, positions and counts. Names, texts and payloads do not belong in one, and the last processor
-drops any value that is not a plain id, number or short label.
+A line names ids, types, positions and counts. Names, texts and payloads do not belong in one: the last processor drops
+every key that is not on a list, and every value that is not a plain id, number or short label.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -20,14 +21,33 @@ ALLOWED = frozenset(
     {
         "event", "level", "timestamp", "correlation_id", "command_id", "command", "projection", "key", "position",
         "event_type", "error", "count", "seconds", "place", "head", "partition", "stream_id", "version", "file",
-        "exit_code", "generation", "rows",
+        "exit_code", "generation", "rows", "codes", "fields",
     }
 )  # fmt: skip
 
+#: What a value may look like: an id, a type, a time, a short label; a line's own message may have spaces.
+_LABEL = re.compile(r"[\w.:@/+\-]{0,200}\Z")
+_MESSAGE = re.compile(r"[\w .,:;()'\-]{0,120}\Z")
+#: The class that begins an error's text: what follows it may quote what it stumbled over.
+_ERROR_CLASS = re.compile(r"[A-Za-z_][\w.]*")
+_WITHHELD = "(withheld)"
+
 
 def only_allowed(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Drop every key that is not on the list."""
-    return {name: value for name, value in line.items() if name in ALLOWED}
+    """Drop every key that is not on the list, and withhold every value that could hold what somebody said."""
+    return {name: _allowed(name, value) for name, value in line.items() if name in ALLOWED}
+
+
+def _allowed(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [_allowed("", one) for one in value]
+    text = str(value)
+    if name == "error":
+        found = _ERROR_CLASS.match(text)
+        return found.group() if found else _WITHHELD
+    return text if (_MESSAGE if name == "event" else _LABEL).match(text) else _WITHHELD
 
 
 def configure_logs(style: LogStyle, *, verbose: bool = False) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -37,10 +38,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check the settings; raises ``BadInput`` naming the setting that is wrong."""
     environment = os.environ if environment is None else environment
+    for name in environment:
+        meant = get_close_matches(name, _KNOWN, n=1, cutoff=0.85) if name not in _KNOWN else []
+        if meant and name.startswith("LEDGER"):
+            raise BadInput(f"{name}: there is no such setting; did you mean {meant[0]}?")
     zone = environment.get("LEDGER_ZONE", Settings().zone)
     try:
         ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError) as fault:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as fault:
         raise BadInput(f"LEDGER_ZONE: there is no time zone {zone!r}; write one as America/Los_Angeles") from fault
     style = environment.get("LEDGER_LOG", "auto")
     if style not in ("auto", "json", "console"):

@@ -287,6 +287,13 @@ class Note(Aggregate):
             reasons.unless("supervisor" in staff.roles, "actor", f"{staff.name} does not have the role supervisor")
             reasons.unless(staff.id != self._draft.author_id, "actor", "nobody co-signs their own note")
             reasons.unless(staff.id not in self.cosigners, "actor", f"{staff.name} has co-signed already")
+            reasons.unless(
+                bool(held),
+                "actor",
+                f"{staff.name} held no signing credential on {given.occurred_at.date()}",
+                "record the credential with its dates",
+                "credential",
+            )
         digest = self.content_sha256
         reasons.unless(command.content_sha256 in (None, digest), "content_sha256", "it is not the signed content's")
         reasons.refuse_if_any()

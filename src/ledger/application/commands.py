@@ -6,64 +6,31 @@ names the version it missed. A refusal gives every reason at once, and nothing i
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-import msgspec
-from eventsourcing.persistence import EventStore, IntegrityError
+import structlog
+from eventsourcing.persistence import EventStore, IntegrityError, OperationalError
 
 from ledger.aggregates.base import Actor, Aggregate, handler_of, refuse
 from ledger.aggregates.staff import Staff
-from ledger.aggregates.vocabulary import Command
+from ledger.application.requests import SYSTEM, Request, Result, check_envelope, log_refusal, when
 from ledger.application.shelf import Shelf
 from ledger.clock import Clock, IdSource, RandomIds, SystemClock
-from ledger.errors import CommandReused, Conflict, LedgerError, Refused
+from ledger.errors import CommandReused, Conflict, LedgerError, Reason, Reasons, Refused
 from ledger.store.codec import EnvelopeMapper
 from ledger.store.envelope import Context, Stamped
 from ledger.store.recorder import Recorder
 
 A = TypeVar("A", bound=Aggregate)
 
-SYSTEM = "system:"
-_encode = msgspec.json.Encoder(order="deterministic").encode
+__all__ = ["SYSTEM", "Ledger", "Request", "Result", "Unit"]
 
-
-@dataclass(frozen=True)
-class Request:
-    """One command with what its envelope needs: who, why, when it happened, and the ids that tie requests together."""
-
-    command: Command
-    actor_id: str
-    purpose: str
-    command_id: str
-    occurred_at: datetime | None = None
-    correlation_id: str | None = None
-    causation_id: str | None = None
-    #: The version of the stream that the decision was made on, when the caller read it before.
-    expected_version: int | None = None
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (hex) of the command's name and content, its actor, and when it says it happened."""
-        said = self.occurred_at.isoformat() if self.occurred_at else None
-        return hashlib.sha256(_encode([self.command.NAME, self.command, self.actor_id, said])).hexdigest()
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command led to: its stream as it stands after it, and the ids and types of its events."""
-
-    command_id: str
-    stream_id: str
-    version: int
-    events: tuple[str, ...]
-    types: tuple[str, ...] = ()
-    #: True when the command had been carried out before and this is its first result.
-    repeated: bool = False
+log = structlog.get_logger("ledger.application")
 
 
 @dataclass
@@ -144,6 +111,26 @@ class Ledger:
 
         Raises ``Refused``, ``Conflict`` (names the missed version) or ``CommandReused``.
         """
+        check_envelope(request)
+        started = time.perf_counter()
+        try:
+            result = self._carry_out(request)
+        except LedgerError as fault:
+            log_refusal(request.command, fault, request.command_id, request.correlation_id)
+            raise
+        log.info(
+            "repeated" if result.repeated else "recorded",
+            command=request.command.NAME,
+            command_id=request.command_id,
+            correlation_id=request.correlation_id or request.command_id,
+            stream_id=result.stream_id,
+            version=result.version,
+            count=len(result.events),
+            seconds=round(time.perf_counter() - started, 6),
+        )
+        return result
+
+    def _carry_out(self, request: Request) -> Result:
         unit = self.unit()
         appended = False
         try:
@@ -155,7 +142,7 @@ class Ledger:
             if first is not None:
                 return first
             if isinstance(fault, IntegrityError):
-                raise self._conflict(unit) from fault
+                raise self._conflict(unit, [request], fault) from fault
             raise
         finally:
             unit.give_back(appended=appended)
@@ -167,27 +154,53 @@ class Ledger:
         Commands carried out before give their first result and append nothing. An error's ``command_id`` names the
         command that it is about.
         """
-        known = self.recorder.find_commands([request.command_id for request in requests])
-        unit = self.unit()
+        started = time.perf_counter()
+        ids = [request.command_id for request in requests]
+        known: Mapping[str, str] = {}
+        fault: LedgerError | IntegrityError | None = None
+        while True:
+            earlier, known = known, self.recorder.find_commands(ids)
+            if fault is not None and len(known) == len(earlier):
+                raise fault
+            # On a second turn, somebody carried out some of the same commands meanwhile: those give their first result.
+            unit = self.unit()
+            appended = False
+            try:
+                results = self._decide_all(unit, requests, known)
+                count = len(unit.waiting)
+                self._append(unit)
+                appended = True
+            except LedgerError as refused:
+                fault = refused
+            except IntegrityError as clash:
+                fault = self._conflict(unit, requests, clash)
+            else:
+                log.info("recorded a batch", count=count, seconds=round(time.perf_counter() - started, 6))
+                return results
+            finally:
+                unit.give_back(appended=appended)
+
+    def _decide_all(self, unit: Unit, requests: Sequence[Request], known: Mapping[str, str]) -> list[Result]:
+        """Decide each command of a batch that was not carried out before, in this batch or earlier."""
         results: list[Result] = []
-        appended = False
-        try:
-            for request in requests:
-                digest = known.get(request.command_id)
-                if digest is None:
-                    results.append(self.decide(unit, request))
-                elif digest == request.digest:
-                    first = self._first_result(request)
-                    if first is not None:
-                        results.append(first)
-                else:
-                    raise CommandReused(request.command_id)
-            self._append(unit)
-            appended = True
-        except IntegrityError as fault:
-            raise self._conflict(unit) from fault
-        finally:
-            unit.give_back(appended=appended)
+        here: dict[str, tuple[str, Result]] = {}
+        for request in requests:
+            try:
+                if request.command_id in here:
+                    digest, result = here[request.command_id]
+                    if digest != request.digest:
+                        raise CommandReused(request.command_id)
+                    results.append(replace(result, repeated=True))
+                    continue
+                check_envelope(request)
+                first = self._first_result(request) if request.command_id in known else None
+                result = first or self.decide(unit, request)
+            except LedgerError as fault:
+                fault.command_id = request.command_id
+                log_refusal(request.command, fault, request.command_id, request.correlation_id)
+                raise
+            here[request.command_id] = (request.digest, result)
+            results.append(result)
         return results
 
     def decide(self, unit: Unit, request: Request) -> Result:
@@ -211,9 +224,13 @@ class Ledger:
             aggregate = found
         if request.expected_version is not None and request.expected_version != aggregate.version:
             raise Conflict(target, expected=request.expected_version, actual=aggregate.version)
-        given = self._circumstances(unit, request)
-        handler.decide(aggregate, command, given)
+        given, reasons = self._circumstances(unit, request)
         unit.keep(aggregate)
+        try:
+            handler.decide(aggregate, command, given)
+        except Refused as fault:
+            raise Refused(_merged(reasons.found, fault.reasons)) from None
+        reasons.refuse_if_any()
         changes = aggregate.collect_events()
         context = Context(
             command_id=request.command_id,
@@ -236,44 +253,65 @@ class Ledger:
     def _exists(field_name: str, target: str) -> Refused:
         return refuse(field_name, f"{target} exists already", "use a new id", "exists")
 
-    def _circumstances(self, unit: Unit, request: Request) -> _Circumstances:
+    def _circumstances(self, unit: Unit, request: Request) -> tuple[_Circumstances, Reasons]:
+        """What the decision looks at, and the reasons against the command that every command shares."""
         now = self.clock.now()
-        occurred_at = request.occurred_at
-        if occurred_at is None and request.command.OCCURS_AT:
-            occurred_at = getattr(request.command, request.command.OCCURS_AT)
+        reasons = Reasons()
+        field_name, occurred_at = when(request)
         if occurred_at is None:
             occurred_at = now.astimezone(self.zone)
-        elif occurred_at > now:
-            field_name = request.command.OCCURS_AT or "occurred_at"
-            raise refuse(field_name, "it lies in the future", "check the date, the time and its offset", "future")
-        return _Circumstances(unit, self.actor(unit, request.actor_id, occurred_at), now, occurred_at)
+        reasons.unless(
+            occurred_at <= now, field_name, "it lies in the future", "check the date, the time and its offset", "future"
+        )
+        try:
+            actor = self.actor(unit, request.actor_id, occurred_at)
+        except Refused as fault:  # go on as somebody without any standing, so that every other reason is found too
+            reasons.found.extend(fault.reasons)
+            actor = Actor(request.actor_id, request.actor_id, ())
+        return _Circumstances(unit, actor, now, occurred_at), reasons
 
     def actor(self, unit: Unit, actor_id: str, moment: datetime) -> Actor:
-        """Who acts, with the roles and credentials held at that moment; ``system:NAME`` is a program of ours."""
+        """Who acts, with the roles and credentials held at that moment; ``system:NAME`` is a program of ours.
+
+        Raises ``Refused`` for somebody who is not a staff member, or not today (by the server's clock).
+        """
         if actor_id.startswith(SYSTEM):
             name = actor_id.removeprefix(SYSTEM)
             return Actor(actor_id, name, ("system",), system=True)
         staff = unit.find(Staff, actor_id)
         if staff is None:
             raise refuse("actor", f"{actor_id} is not a staff member", "register them, or act as one who is", "actor")
+        today = self.clock.now().astimezone(self.zone).date()
+        if not staff.employed_on(today):
+            raise refuse("actor", f"{staff.name} was not employed on {today}", code="actor")
         return staff.as_actor(moment.date())
 
     def _append(self, unit: Unit) -> None:
-        if unit.waiting:
+        if not unit.waiting:
+            return
+        try:
             self._store.put(unit.waiting)
-            unit.waiting = []
+        except OperationalError as fault:
+            raise LedgerError(
+                f"the database could not record it: {_first_line(fault)}; repeat it with the same command id"
+            ) from fault
+        unit.waiting = []
 
-    def _conflict(self, unit: Unit) -> LedgerError:
-        """Name the first stream of a refused append that somebody else has begun or moved on."""
+    def _conflict(self, unit: Unit, requests: Sequence[Request], fault: IntegrityError) -> LedgerError:
+        """Name the first stream of a refused append that somebody else has begun or moved on, if one has."""
+        asked = {request.command_id: request for request in requests}
         for stamped in unit.waiting:
             stream, expected = stamped.originator_id, stamped.originator_version - 1
             actual = self.recorder.stream_version(stream)
             if actual <= expected:
                 continue
+            found: LedgerError = Conflict(stream, expected=expected, actual=actual)
+            command_id = stamped.context.command_id
             if expected == 0:
-                return self._exists("id", stream)
-            return Conflict(stream, expected=expected, actual=actual)
-        return Conflict(unit.waiting[0].originator_id, expected=None, actual=None)
+                found = self._exists(handler_of(asked[command_id].command).target, stream)
+            found.command_id = command_id
+            return found
+        return LedgerError(f"the database refused to record it: {_first_line(fault)}")
 
     def _first_result(self, request: Request) -> Result | None:
         """What this command led to when it was first carried out; None when it never was."""
@@ -291,3 +329,20 @@ class Ledger:
             types=tuple(row.topic for row in rows),
             repeated=True,
         )
+
+
+def _merged(shared: Sequence[Reason], found: Sequence[Reason]) -> list[Reason]:
+    """All reasons, each once: a shared one gives way where the decision says the same of the same field."""
+    said = {(reason.field, reason.message) for reason in found}
+    future = {reason.field for reason in found if "in the future" in reason.message}
+    kept = [
+        reason
+        for reason in shared
+        if (reason.field, reason.message) not in said and not (reason.code == "future" and reason.field in future)
+    ]
+    return [*kept, *found]
+
+
+def _first_line(fault: Exception) -> str:
+    """What a database said, without the rows it may add below."""
+    return (str(fault).splitlines() or ["no reason given"])[0]

@@ -15,16 +15,20 @@ from typing import Any
 
 import marshmallow
 import msgspec
+import structlog
 from marshmallow import fields, validate
 from msgspec import inspect as shape
 
 from ledger.aggregates.base import command_types, handlers
 from ledger.aggregates.vocabulary import Command
-from ledger.clock import derived_id
+from ledger.application.requests import log_refusal, unfit_label
+from ledger.clock import derived_id, unfit
 from ledger.errors import BadInput, Reason, Refused
 
 _UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+#: The largest whole number that every reader of JSON keeps exactly.
+_LARGEST = 2**53 - 1
 #: marshmallow's own words, as ours: what is wrong, then the mend.
 _MENDS = {
     "Missing data for required field.": "it is missing",
@@ -44,7 +48,7 @@ class OffsetMoment(fields.Field[datetime]):
 
     default_error_messages = {  # noqa: RUF012 - marshmallow's own way of naming messages
         "invalid": "it is not a time; write it as 2026-11-20T15:00:00-08:00",
-        "offset": "it has no UTC offset; write it as 2026-11-20T15:00:00-08:00",
+        "unfit": "{fault}",
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
@@ -54,9 +58,35 @@ class OffsetMoment(fields.Field[datetime]):
             moment = datetime.fromisoformat(value)
         except ValueError:
             raise self.make_error("invalid") from None
-        if moment.tzinfo is None:
-            raise self.make_error("offset")
+        if fault := unfit(moment):
+            raise self.make_error("unfit", fault=fault)
         return moment
+
+
+class TrueOrFalse(fields.Field[bool]):
+    """A truth value; a number is not one."""
+
+    default_error_messages = {"invalid": "it is neither true nor false"}  # noqa: RUF012 - marshmallow's own way
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value is True or value == "true":
+            return True
+        if value is False or value == "false":
+            return False
+        raise self.make_error("invalid")
+
+
+class Named(fields.Dict):
+    """Texts by name; a fault is told under the name it stands at."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        try:
+            return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
+        except marshmallow.ValidationError as fault:
+            if not isinstance(fault.messages, dict):
+                raise
+            told = {name: [m for part in parts.values() for m in part] for name, parts in fault.messages.items()}
+            raise marshmallow.ValidationError(told) from None
 
 
 class CleanText(fields.String):
@@ -65,12 +95,14 @@ class CleanText(fields.String):
     default_error_messages = {  # noqa: RUF012 - marshmallow's own way of naming messages
         "control": "it holds the control character {code} at place {place}; remove it",
         "id": "it is not an id; write a UUID in lower case, for example 3f2b6c1e-0d4a-4e6f-9a51-7c2d1e0f9b8a",
+        "empty": "it is empty; write something",
         "surrogate": "it holds half of a character at place {place}; send it as UTF-8",
     }
 
-    def __init__(self, *, is_id: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, is_id: bool = False, says_something: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._is_id = is_id
+        self._says_something = says_something
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
@@ -81,6 +113,8 @@ class CleanText(fields.String):
             text.encode()
         except UnicodeEncodeError as fault:
             raise self.make_error("surrogate", place=fault.start + 1) from None
+        if self._says_something and not text.strip():
+            raise self.make_error("empty")
         if self._is_id and not _UUID.match(text):
             raise self.make_error("id")
         return text
@@ -103,14 +137,17 @@ def _field(kind: shape.Type, required: bool, default: Any) -> fields.Field[Any]:
     match kind:
         case shape.StrType():
             is_id = kind.pattern is not None and kind.pattern.startswith("^[0-9a-f]{8}")
-            return CleanText(is_id=is_id, validate=_text_rules(kind, is_id, said), **options)
+            rules = _text_rules(kind, is_id, said)
+            return CleanText(is_id=is_id, says_something=bool(kind.min_length), validate=rules, **options)
         case shape.IntType():
             bounds = validate.Range(
-                min=kind.ge, max=kind.le, error=f"it is out of bounds; {said or 'check the number'}"
+                min=-_LARGEST if kind.ge is None else kind.ge,
+                max=_LARGEST if kind.le is None else kind.le,
+                error=f"it is out of bounds; {said or 'check the number'}",
             )
             return fields.Integer(strict=True, validate=bounds, **options)
         case shape.BoolType():
-            return fields.Boolean(truthy={True, "true"}, falsy={False, "false"}, **options)
+            return TrueOrFalse(**options)
         case shape.DateType():
             return fields.Date(error_messages={"invalid": "it is not a date; write it as 2026-11-20"}, **options)
         case shape.DateTimeType():
@@ -119,12 +156,10 @@ def _field(kind: shape.Type, required: bool, default: Any) -> fields.Field[Any]:
             allowed = ", ".join(str(value) for value in kind.values)
             return CleanText(validate=validate.OneOf(kind.values, error=f"it must be one of {allowed}"), **options)
         case shape.VarTupleType():
-            length = validate.Length(min=kind.min_length, max=kind.max_length)
+            length = validate.Length(min=kind.min_length, max=kind.max_length, error=_list_words(kind))
             return fields.List(_field(kind.item_type, True, None), validate=length, **options)
         case shape.DictType():
-            return fields.Dict(
-                keys=_field(kind.key_type, True, None), values=_field(kind.value_type, True, None), **options
-            )
+            return Named(keys=_field(kind.key_type, True, None), values=_field(kind.value_type, True, None), **options)
         case shape.StructType():
             return fields.Nested(_schema(kind.cls)(), **options)
     raise TypeError(f"no field for {kind}")
@@ -147,6 +182,12 @@ def _length_words(kind: shape.StrType) -> str:
     return f"it is empty or longer than {kind.max_length:,} characters; shorten it, or attach the document"
 
 
+def _list_words(kind: shape.VarTupleType) -> str:
+    low, high = kind.min_length or 0, kind.max_length
+    wanted = f"{low}" if low == high else f"at least {low}" if high is None else f"{low} to {high}"
+    return f"it has the wrong number of values; write {wanted}"
+
+
 @cache
 def _schema(cls: type[msgspec.Struct]) -> type[marshmallow.Schema]:
     """The marshmallow schema of a struct."""
@@ -155,21 +196,41 @@ def _schema(cls: type[msgspec.Struct]) -> type[marshmallow.Schema]:
         raise TypeError(f"{cls.__name__} is not a struct")
     made = {}
     for f in described.fields:
-        default = None if f.default is msgspec.NODEFAULT else msgspec.to_builtins(f.default)
+        default = None
+        if f.default is not msgspec.NODEFAULT:
+            default = msgspec.to_builtins(f.default)
+        elif f.default_factory is not msgspec.NODEFAULT:
+            default = msgspec.to_builtins(f.default_factory())
         made[f.encode_name] = _field(f.type, f.required, default)
     return marshmallow.Schema.from_dict(made, name=cls.__name__)
 
 
 def find_command(name: str) -> type[Command]:
     """The command of a name; an unknown one is refused with the names there are."""
-    found = command_types().get(name)
-    if found is None:
-        raise BadInput(f"command: there is no command {name!r}; use one of {', '.join(command_types())}")
-    return found
+    offered = offered_commands()
+    if name not in offered:
+        raise BadInput(f"command: there is no command {name!r}; use one of {', '.join(offered)}")
+    return offered[name]
+
+
+def offered_commands() -> Mapping[str, type[Command]]:
+    """The commands that people and other systems may send, by name."""
+    return {name: cls for name, cls in command_types().items() if not cls.INTERNAL}
 
 
 def read_command(cls: type[Command], data: Mapping[str, Any], command_id: str) -> Command:
     """Read a command from what was sent; raises ``Refused`` with every fault at once."""
+    try:
+        return _read(cls, data, command_id)
+    except Refused as fault:
+        log_refusal(cls, fault, command_id, structlog.contextvars.get_contextvars().get("correlation_id"))
+        raise
+
+
+def _read(cls: type[Command], data: Mapping[str, Any], command_id: str) -> Command:
+    if wrong := unfit_label(command_id):
+        said, _, mend = wrong.partition("; ")
+        raise Refused([Reason("command_id", said, mend, "malformed")])
     filled = dict(data)
     for name in new_ids(cls):
         if filled.get(name) is None:
@@ -194,10 +255,17 @@ def _reasons(messages: Any, path: str = "") -> Iterator[Reason]:
     """marshmallow's nested messages as reasons, each with the path of its field."""
     if isinstance(messages, Mapping):
         for name, inner in messages.items():
-            here = f"{path}[{name}]" if isinstance(name, int) else f"{path}.{name}" if path else str(name)
+            part = f"[{name}]" if isinstance(name, int) else _shown(str(name))
+            here = path + part if part.startswith("[") or not path else f"{path}.{part}"
             yield from _reasons(inner, here)
         return
     for message in messages if isinstance(messages, list) else [messages]:
         text = _MENDS.get(str(message), str(message))
         said, _, mend = text.partition("; ")
         yield Reason(path or "command", said.rstrip("."), mend, "invalid")
+
+
+def _shown(name: str) -> str:
+    """A name that somebody sent, short and printable."""
+    plain = name if name.isprintable() else name.encode("unicode_escape").decode()
+    return plain if len(plain) <= 60 else f"{plain[:60]}…"

@@ -17,6 +17,9 @@ from ledger.clock import derived_id, to_text
 from ledger.errors import NotFound
 from ledger.grants import Grant
 
+#: How many charts one access event names at most, so that a report of any size fits into payloads.
+CHARTS_PER_EVENT = 1000
+
 
 def relationship(unit: Unit, actor: Actor, chart_id: str, day: date) -> str:
     """How the reader stands to the chart on a day: on the care team, supervising somebody who is, or none."""
@@ -30,7 +33,7 @@ def relationship(unit: Unit, actor: Actor, chart_id: str, day: date) -> str:
         return "care team"
     for staff_id in team:
         staff = unit.find(Staff, staff_id)
-        if staff is not None and staff.supervisor_id == actor.id:
+        if staff is not None and staff.supervisor_on(day) == actor.id:
             return "supervises the care team"
     return "none"
 
@@ -47,7 +50,10 @@ def open_charts(
     as_of: date | None = None,
     correlation_id: str | None = None,
 ) -> Grant:
-    """Append one access event for all these charts and return the grant to read them.
+    """Append the access to all these charts and return the grant to read them.
+
+    One access event; more than ``CHARTS_PER_EVENT`` charts take several, appended together or not at all, and the grant
+    carries the id of the first.
 
     The position in the grant is the head of the log before the access itself, or the last position known at
     ``as_known_at``: it names the exact versions that may be shown. Raises ``NotFound`` for a chart that does not exist.
@@ -56,36 +62,43 @@ def open_charts(
     now = ledger.clock.now()
     head = ledger.recorder.sequence()
     position = head if as_known_at is None else min(head, ledger.recorder.position_at(to_text(as_known_at)))
-    actor = ledger.actor(unit, reader, now)
+    actor = ledger.actor(unit, reader, now.astimezone(ledger.zone))
     charts = sorted(set(chart_ids))
+    unit.fetch(charts)
     for chart_id in charts:
         if unit.find(Client, chart_id) is None:
             raise NotFound("chart", chart_id)
-    access_id = ledger.ids.new()
     day = now.astimezone(ledger.zone).date()
-    command = GrantAccess(
-        access_id=access_id,
-        surface=surface,
-        resource=resource,
-        purpose=purpose,
-        charts=tuple(
-            ChartShown(chart_id=chart_id, position=position, relationship=relationship(unit, actor, chart_id, day))
-            for chart_id in charts
-        ),
-        as_known_at=as_known_at,
-        as_of=as_of,
-    )
-    ledger.execute(
-        Request(
-            command=command,
-            actor_id=reader,
+    commands = [
+        GrantAccess(
+            access_id=ledger.ids.new(),
+            surface=surface,
+            resource=resource,
             purpose=purpose,
-            command_id=derived_id("grant-access", access_id),
-            correlation_id=correlation_id,
+            charts=tuple(
+                ChartShown(chart_id=chart_id, position=position, relationship=relationship(unit, actor, chart_id, day))
+                for chart_id in charts[start : start + CHARTS_PER_EVENT]
+            ),
+            as_known_at=as_known_at,
+            as_of=as_of,
         )
+        for start in range(0, len(charts) or 1, CHARTS_PER_EVENT)
+    ]
+    unit.give_back(appended=True)
+    ledger.execute_batch(
+        [
+            Request(
+                command=command,
+                actor_id=reader,
+                purpose=purpose,
+                command_id=derived_id("grant-access", command.access_id),
+                correlation_id=correlation_id,
+            )
+            for command in commands
+        ]
     )
     return Grant(
-        access_id=access_id,
+        access_id=commands[0].access_id,
         reader_id=reader,
         purpose=purpose,
         charts=frozenset(charts),

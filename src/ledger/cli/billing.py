@@ -204,6 +204,8 @@ def _rows_text(
         lines.append(f"\n{'day':10} {'time':11} {'client':8} {'code':11} {'units':>5} {'min':>4} {'at':2}  signer")
     for service in services:
         lines.extend(_service_lines(service, staff))
+    proposed = sorted({service.row.steps[0] for service in services if service.row.default_code})
+    lines += ["", *(f"* {words}" for words in proposed)] if proposed else []
     lines.append("")
     for status in ("claimable", "blocked", "void"):
         of = totals[status]
@@ -220,24 +222,26 @@ def _service_lines(service: Service, staff: dict[str, StaffMember]) -> list[str]
     row = service.row
     code = ":".join((row.code or "no code", *row.modifiers)) + ("*" if row.default_code else "")
     units = str(service.claim.units) if service.leads else '"'
-    signer = f"{row.signer_name} ({row.credential})" if row.signer_id else f"not signed ({_name(row.staff_id, staff)})"
+    signer = (
+        f"{row.signer_name} ({row.credential} {row.taxonomy or 'without taxonomy'})"
+        if row.signer_id
+        else f"not signed ({_name(row.staff_id, staff)})"
+    )
     lines = [
         f"{row.service_day} {row.started_at[11:16]}-{row.ended_at[11:16]} {row.client_id[:8]} {code:11} {units:>5} "
         f"{row.direct_minutes:>4} {row.place:2}  {signer}"
     ]
     if service.status == "void":
         lines.append("    void: the contact was entered in error")
-    if row.default_code:
-        lines.append(f"    * {row.steps[0]}")
     if service.leads:
         lines.append(f"    = {service.claim.unit_words}")
     if len(service.claim.contact_ids) > 1:
         others = ", ".join(one[:8] for one in service.claim.contact_ids if one != row.contact_id)
         lines.append(f"    one line with {others} ({service.claim.reading})")
-    for block in service.blocks:
-        lines.append(
-            f"    x {block.code}: {block.words} -> {block.mend} [{block.source}; confidence {block.confidence}]"
-        )
+    lines += [
+        f"    x {block.code}: {block.words} -> {block.mend} [{block.source}; confidence {block.confidence}]"
+        for block in service.blocks
+    ]
     lines += [f"    ? {flag.code}: {flag.words} -> {flag.mend}" for flag in service.flags]
     return lines
 

@@ -12,7 +12,7 @@ import msgspec
 
 from ledger.aggregates.staff import Staff
 from ledger.cli.chart_page import Names, chart_page, diff_page
-from ledger.cli.page import Page, as_text, check_target, write_page
+from ledger.cli.page import as_text, check_target, write_page
 from ledger.cli.session import Day, Moment, Session, pass_session
 from ledger.clock import to_text
 from ledger.errors import BadInput
@@ -178,6 +178,6 @@ def _ids(value: Any) -> Iterable[str]:
                 yield from [inner] if isinstance(inner, str) else inner
             else:
                 yield from _ids(inner)
-    elif isinstance(value, list):
+    elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from _ids(inner)

@@ -6,16 +6,22 @@ Exit codes: 0 done; 1 an error; 2 bad input or a refusal, nothing was written; 3
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
 import click
+import structlog
+from sqlalchemy.exc import DBAPIError
 
 from ledger.cli.session import Session, fail
 from ledger.errors import LedgerError
 from ledger.logs import configure_logs
 from ledger.settings import read_settings
+
+log = structlog.get_logger("ledger.cli")
 
 #: Where each command lives: name → module and attribute.
 COMMANDS = {
@@ -29,6 +35,11 @@ COMMANDS = {
     "record": "ledger.cli.record:record",
     "billing": "ledger.cli.billing:billing",
     "caseload": "ledger.cli.caseload:caseload",
+    "trace": "ledger.cli.trace:trace",
+    "deadline": "ledger.cli.trace:deadline",
+    "timeliness": "ledger.cli.timeliness:timeliness",
+    "utilisation": "ledger.cli.utilisation:utilisation",
+    "supervision": "ledger.cli.supervision:supervision",
     "chart": "ledger.cli.chart:chart",
     "access-audit": "ledger.cli.audit:access_audit",
 }
@@ -88,7 +99,9 @@ def main() -> None:
     """Run a command; every error of ours becomes a message on standard error and an exit code."""
     as_json = "--json" in sys.argv[1:]
     try:
-        cli.main(standalone_mode=False)
+        code = cli.main(standalone_mode=False)
+        sys.stdout.flush()  # a reader that has gone away is noticed here, not while Python ends
+        sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         click.echo("stopped", err=True)
         sys.exit(130)
@@ -101,7 +114,29 @@ def main() -> None:
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except LedgerError as fault:
+        log.info("ended", error=type(fault).__name__, exit_code=fault.exit_code)
         fail(str(fault), getattr(fault, "reasons", ()), as_json=as_json)
         sys.exit(fault.exit_code)
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to print has no reader
         sys.exit(1)
+    except Exception as fault:
+        _unexpected(fault, as_json=as_json)
+        sys.exit(1)
+
+
+def _unexpected(fault: Exception, *, as_json: bool) -> None:
+    """Say what went wrong without a traceback, and without what a database would add: its statement and its values."""
+    original = getattr(fault, "orig", None) or fault
+    of_database = isinstance(fault, DBAPIError) or type(fault).__module__.startswith("eventsourcing.")
+    said = (str(original).splitlines() or [""])[0] if of_database or isinstance(fault, OSError) else ""
+    what = "the database" if of_database else "unexpected"
+    log.error("unexpected error", error=type(original).__name__, exit_code=1)
+    fail(
+        f"{what}: {type(original).__name__}{f': {said}' if said else ''}; nothing more was done "
+        "(--verbose shows where it happened)",
+        [],
+        as_json=as_json,
+    )
+    if "--verbose" in sys.argv[1:]:
+        traceback.print_exception(type(fault), None, fault.__traceback__, file=sys.stderr)

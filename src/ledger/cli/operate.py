@@ -112,6 +112,7 @@ def verify(session: Session) -> None:
             "events": report.events,
             "head": report.head,
             "last_leaf": report.last_leaf,
+            "unplaced": report.unplaced,
             "fault_count": report.fault_count,
             "faults": [vars(f) for f in report.faults],
             "projections": [vars(c) for c in report.projections],
@@ -214,8 +215,9 @@ def retry(session: Session, view: str | None, key: str | None) -> None:
 @click.command()
 @click.option("--once", is_flag=True, help="Catch up, then stop.")
 @click.option("--every", default=0.2, show_default=True, help="Seconds between looks at the log when it is quiet.")
+@click.option("--batch", default=1000, show_default=True, type=click.IntRange(1), help="Events a transaction.")
 @pass_session
-def run(session: Session, once: bool, every: float) -> None:
+def run(session: Session, once: bool, every: float, batch: int) -> None:
     """Keep every view up to date with the log until stopped (Ctrl-C or SIGTERM).
 
     \b
@@ -226,6 +228,7 @@ def run(session: Session, once: bool, every: float) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    session.runner.batch = batch
     applied = 0
     while not stop.is_set():
         count = session.runner.catch_up()

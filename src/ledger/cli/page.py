@@ -101,10 +101,12 @@ def _wrap(text: str, indent: str, further: str | None = None) -> list[str]:
 
 
 _STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
+    "color:#1a1a1a;background:#fff}"
     "h1{font-size:1.5rem}h2{font-size:1.15rem;border-bottom:1px solid #767676;margin-top:2rem}"
     "h3{font-size:1rem;margin:1.2rem 0 .2rem}"
-    "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dt{color:#555}dd{margin:0;overflow-wrap:anywhere}"
+    "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dt{color:#555}"
+    "dd{margin:0;overflow-wrap:anywhere}"
     "p{margin:.1rem 0;overflow-wrap:anywhere}"
     "blockquote{white-space:pre-wrap;border-left:3px solid #767676;margin:.2rem 0 .6rem;padding-left:.8rem;"
     "overflow-wrap:anywhere}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from datetime import datetime
 from typing import Any
@@ -10,26 +11,26 @@ from typing import Any
 import click
 from msgspec import inspect as shape
 
-from ledger.aggregates.base import command_types
 from ledger.aggregates.vocabulary import Command
 from ledger.application.commands import Request, Result
-from ledger.application.edge import find_command, new_ids, read_command
+from ledger.application.edge import find_command, new_ids, offered_commands, read_command
 from ledger.cli.session import Moment, Session, pass_session
 from ledger.clock import RandomIds
 from ledger.errors import BadInput
 
 #: More than this on standard input is refused before it is read as JSON.
 MAX_INPUT = 1024 * 1024
+_WHOLE = re.compile(r"-?[0-9]{1,30}\Z")
 
 
 class RecordGroup(click.Group):
     """A subcommand for each command of the write side, made from its definition."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(command_types())
+        return list(offered_commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        cls = command_types().get(cmd_name)
+        cls = offered_commands().get(cmd_name)
         return None if cls is None else _command(cls)
 
 
@@ -77,11 +78,26 @@ def _command(cls: type[Command]) -> click.Command:
     def run(session: Session, /, **values: Any) -> None:
         _record(session, cls, values)
 
-    return click.Command(cls.NAME, params=options, callback=run, help=doc)
+    help_text = f"{doc}\n\n\b\nExample:\n  {_example(cls.NAME, described, fresh)}"
+    return click.Command(cls.NAME, params=options, callback=run, help=help_text, short_help=doc.partition("\n")[0])
+
+
+def _example(name: str, described: shape.StructType, fresh: tuple[str, ...]) -> str:
+    """A line to start from: the fields that have to be given, with a word for each value."""
+    parts = ["ledger --as STAFF record", name]
+    for f in described.fields:
+        if f.required and f.encode_name not in fresh:
+            kind = _plain(f.type)
+            word = _metavar(kind)
+            if isinstance(kind, shape.StrType) and f.encode_name.endswith("_id"):
+                word = f.encode_name.removesuffix("_id").upper()
+            parts.append(f"--{f.encode_name.replace('_', '-')} {word.partition('|')[0]}")
+    return " \\\n    ".join([" ".join(parts[:2]), *parts[2:]])
 
 
 def _record(session: Session, cls: type[Command], values: dict[str, Any]) -> None:
-    command_id = values.pop("command_id") or RandomIds().new()
+    command_id = values.pop("command_id")
+    command_id = RandomIds().new() if command_id is None else command_id
     occurred_at: datetime | None = values.pop("occurred_at")
     expected_version = values.pop("expected_version")
     causation_id = values.pop("causation_id")
@@ -115,40 +131,62 @@ def _text(result: Result) -> str:
 
 
 def _from_stdin() -> dict[str, Any]:
-    text = sys.stdin.buffer.read(MAX_INPUT + 1)
-    if len(text) > MAX_INPUT:
+    sent = sys.stdin.buffer.read(MAX_INPUT + 1)
+    if len(sent) > MAX_INPUT:
         raise BadInput(f"stdin: more than {MAX_INPUT:,} bytes; a command is smaller than that")
     try:
-        data = json.loads(text)
+        text = sent.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
-        raise BadInput(f"stdin: not UTF-8 at byte {fault.start + 1}") from fault
-    except (json.JSONDecodeError, RecursionError) as fault:
-        place = f"line {fault.lineno}, column {fault.colno}" if isinstance(fault, json.JSONDecodeError) else "nested"
-        raise BadInput(f"stdin: not JSON ({place}); send one object with the command's fields") from fault
+        raise BadInput(f"stdin: not UTF-8 at byte {fault.start + 1}; send it as UTF-8") from fault
+    data = _json("stdin", text, "send one object with the command's fields")
     if not isinstance(data, dict):
         raise BadInput("stdin: send one JSON object with the command's fields")
     return data
 
 
+def _json(name: str, text: str, mend: str) -> Any:
+    """Read JSON that means one thing only: no name twice, no NaN, no number or nesting beyond measure."""
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    except json.JSONDecodeError as fault:
+        raise BadInput(f"{name}: not JSON at line {fault.lineno}, column {fault.colno}; {mend}") from fault
+    except RecursionError as fault:
+        raise BadInput(f"{name}: nested too deeply; {mend}") from fault
+    except ValueError as fault:  # ours, or a number with more digits than Python reads
+        said = str(fault) if isinstance(fault, _Ambiguous) else "a number has too many digits"
+        raise BadInput(f"{name}: {said}; {mend}") from fault
+
+
+class _Ambiguous(ValueError):
+    """JSON that readers would understand differently."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Ambiguous(f"the field {name!r} comes twice")
+        found[name] = value
+    return found
+
+
+def _no_number(text: str) -> Any:
+    raise _Ambiguous(f"{text} is not a number")
+
+
 def _value(name: str, kind: shape.Type, text: Any) -> Any:
     """A flag's text as the value the field takes: JSON where the field has parts, a number where it is one."""
     if isinstance(kind, shape.IntType):
-        try:
-            return int(text)
-        except ValueError:
-            return text  # the schema says what is wrong with it
+        # Anything else goes on as text: the schema says what is wrong with it.
+        return int(text) if _WHOLE.match(str(text)) else text
     if isinstance(kind, shape.VarTupleType) and not str(text).lstrip().startswith("["):
-        parts = [part for part in re_split(text) if part]
-        return [_value(name, _plain(kind.item_type), part) for part in parts]
+        return [_value(name, _plain(kind.item_type), part) for part in _parts(text)]
     if isinstance(kind, shape.StructType | shape.DictType | shape.VarTupleType):
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError as fault:
-            raise BadInput(f"{name}: not JSON at column {fault.colno}; write it as JSON, or use --stdin") from fault
+        return _json(name, text, "write it as JSON, or use --stdin")
     return text
 
 
-def re_split(text: str) -> list[str]:
+def _parts(text: str) -> list[str]:
     """A list as people type it: parts between commas or spaces."""
     return text.replace(",", " ").split()
 

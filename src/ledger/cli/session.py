@@ -16,7 +16,8 @@ import structlog
 
 from ledger.application.commands import Ledger, Request, Result
 from ledger.application.reading import open_charts
-from ledger.clock import Clock, RandomIds
+from ledger.application.requests import unfit_label
+from ledger.clock import Clock, RandomIds, unfit
 from ledger.consumers.log import LocalLog
 from ledger.consumers.runner import Runner
 from ledger.errors import BadInput, Reason
@@ -39,7 +40,9 @@ class Session:
         self.settings = settings
         self._actor = actor
         self.purpose = purpose
-        self.correlation_id = correlation_id or RandomIds().new()
+        self.correlation_id = RandomIds().new() if correlation_id is None else correlation_id
+        if fault := unfit_label(self.correlation_id):
+            raise BadInput(f"--correlation-id: {fault}")
         self.as_json = as_json
         self.clock: Clock | None = None
         structlog.contextvars.bind_contextvars(correlation_id=self.correlation_id)
@@ -158,8 +161,8 @@ class Moment(click.ParamType[datetime]):
             moment = datetime.fromisoformat(str(value))
         except ValueError:
             self.fail(f"{value!r} is not a time; write it as 2026-11-20T15:00:00-08:00", param, ctx)
-        if moment.tzinfo is None:
-            self.fail(f"{value!r} has no UTC offset; write it as 2026-11-20T15:00:00-08:00", param, ctx)
+        if fault := unfit(moment):
+            self.fail(f"{value!r}: {fault}", param, ctx)
         return moment
 
 

@@ -36,13 +36,17 @@ def record(connection: Connection, projection: str, outcomes: Mapping[int, bytes
 
 
 def read(connection: Connection, projection: str) -> Iterator[tuple[int, bytes]]:
-    """Every recorded outcome of a projection as (position, outcome), in the order of positions."""
+    """Every recorded outcome of a projection as (position, outcome), in the order of positions, as it is now."""
     statement = (
         select(OUTCOMES.c.segment, OUTCOMES.c.outcomes)
         .where(OUTCOMES.c.projection == projection)
         .order_by(OUTCOMES.c.segment)
     )
-    for segment, stored in connection.execute(statement):
+    return _walk([(row[0], row[1]) for row in connection.execute(statement)])
+
+
+def _walk(segments: list[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    for segment, stored in segments:
         marks = zlib.decompress(stored)
         for place in range(SEGMENT):
             outcome = marks[place : place + 1]

@@ -6,17 +6,18 @@ A retry reads them again from the store, through the upcasters, in the order of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy import Connection, Engine, Text, cast, delete, func, select, update
+from sqlalchemy.exc import OperationalError
 
 from ledger.consumers import outcomes
-from ledger.consumers.runner import Runner, Stand, Work, describe, fold_one, look_up, write_lines
-from ledger.consumers.tables import PARKED_EVENTS, PARKED_KEYS, PLACES
-from ledger.projections.base import keys_of
-from ledger.store.codec import read
+from ledger.consumers.generations import Stand, lock_generation
+from ledger.consumers.runner import Runner
+from ledger.consumers.tables import LIVE, PARKED_EVENTS, PARKED_KEYS, PLACES
+from ledger.consumers.work import apply_one, describe
 from ledger.store.envelope import StoredRow
 from ledger.store.recorder import Recorder
 
@@ -30,20 +31,24 @@ class Parked:
     position: int
     event_type: str
     error: str
+    partition: int
     waiting: int
 
 
 def parked(engine: Engine) -> list[Parked]:
-    """Every parked key of every projection, with how many events wait."""
+    """Every parked key of every live view, with how many events wait."""
     counts = (
         select(PARKED_EVENTS.c.projection, PARKED_EVENTS.c.key, func.count().label("waiting"))
         .group_by(PARKED_EVENTS.c.projection, PARKED_EVENTS.c.key)
         .subquery()
     )
+    keys = PARKED_KEYS.c
+    live = LIVE.c.projection + "." + cast(LIVE.c.generation, Text)
     statement = (
-        select(PARKED_KEYS, counts.c.waiting)
-        .join(counts, (counts.c.projection == PARKED_KEYS.c.projection) & (counts.c.key == PARKED_KEYS.c.key))
-        .order_by(PARKED_KEYS.c.projection, PARKED_KEYS.c.position)
+        select(keys.projection, keys.key, keys.position, keys.event_type, keys.error, keys.partition, counts.c.waiting)
+        .join(counts, (counts.c.projection == keys.projection) & (counts.c.key == keys.key))
+        .join(LIVE, live == keys.projection)
+        .order_by(keys.projection, keys.position)
     )
     with engine.connect() as connection:
         return [Parked(*row) for row in connection.execute(statement)]
@@ -62,51 +67,60 @@ def retry(runner: Runner, recorder: Recorder, *, projection: str | None = None, 
 
 
 def _retry_key(engine: Engine, recorder: Recorder, stand: Stand, one: Parked) -> None:
-    rows = {row.position: row for row in recorder.read_key(one.key, after=one.position - 1)}
     with engine.begin() as connection:
+        lock_generation(connection, stand)
         mine = (PARKED_EVENTS.c.projection == stand.id, PARKED_EVENTS.c.key == one.key)
         positions = list(connection.scalars(select(PARKED_EVENTS.c.position).where(*mine).order_by("position")))
-        work = Work()
-        failed: tuple[StoredRow, str] | None = None
-        done: list[int] = []
+        if not positions:
+            return  # another retry has been here
+        # Read after the list of what waits: everything on it is in the log by now.
+        rows = {row.position: row for row in recorder.read_key(one.key, after=positions[0] - 1, until=positions[-1])}
+        done: dict[int, bytes] = {}
         for position in positions:
+            row = rows[position]
             try:
-                recorded = read(rows[position])
-                keys = keys_of(stand.projection, recorded)
-                look_up(connection, stand, work, [k for k in keys if k not in work.lines])
-                fold_one(stand.projection, work, recorded, keys)
+                with connection.begin_nested():
+                    done[position] = apply_one(connection, stand, row)
+            except OperationalError:
+                raise
             except Exception as fault:  # noqa: BLE001 - it stays parked, with today's reason
-                failed = (rows[position], describe(fault))
+                _keep(connection, stand, one, row, describe(fault))
                 break
-            done.append(position)
-        write_lines(connection, stand, work)
-        outcomes.record(connection, stand.id, work.marks)
         _unpark(connection, stand, one, done)
-        if failed is not None:
-            row, error = failed
+        if len(done) == len(positions):
             connection.execute(
-                update(PARKED_KEYS)
-                .where(PARKED_KEYS.c.projection == stand.id, PARKED_KEYS.c.key == one.key)
-                .values(position=row.position, event_type=row.topic, error=error)
+                delete(PARKED_KEYS).where(PARKED_KEYS.c.projection == stand.id, PARKED_KEYS.c.key == one.key)
             )
 
 
-def _unpark(connection: Any, stand: Stand, one: Parked, done: Sequence[int]) -> None:
-    """Take the applied events off the list, and the key when none is left."""
-    if done:
-        connection.execute(
-            delete(PARKED_EVENTS).where(
-                PARKED_EVENTS.c.projection == stand.id,
-                PARKED_EVENTS.c.key == one.key,
-                PARKED_EVENTS.c.position <= done[-1],
-            )
+def _keep(connection: Connection, stand: Stand, one: Parked, row: StoredRow, error: str) -> None:
+    """Say which event the key is held up by now, and why."""
+    connection.execute(
+        update(PARKED_KEYS)
+        .where(PARKED_KEYS.c.projection == stand.id, PARKED_KEYS.c.key == one.key)
+        .values(position=row.position, event_type=row.topic, error=error)
+    )
+
+
+def _unpark(connection: Connection, stand: Stand, one: Parked, done: Mapping[int, bytes]) -> None:
+    """Take events off the list, and count them where they belong now: in the partition their key is read from."""
+    if not done:
+        return
+    outcomes.record(connection, stand.id, done)
+    connection.execute(
+        delete(PARKED_EVENTS).where(
+            PARKED_EVENTS.c.projection == stand.id,
+            PARKED_EVENTS.c.key == one.key,
+            PARKED_EVENTS.c.position <= max(done),
         )
-        connection.execute(
-            update(PLACES)
-            .where(PLACES.c.projection == stand.id, PLACES.c.partition == 0)
-            .values(applied=PLACES.c.applied + len(done), parked=PLACES.c.parked - len(done))
+    )
+    marks = Counter(done.values())
+    connection.execute(
+        update(PLACES)
+        .where(PLACES.c.projection == stand.id, PLACES.c.partition == one.partition)
+        .values(
+            applied=PLACES.c.applied + marks[outcomes.APPLIED],
+            not_concerned=PLACES.c.not_concerned + marks[outcomes.NOT_CONCERNED],
+            parked=PLACES.c.parked - len(done),
         )
-    if len(done) == one.waiting:
-        connection.execute(
-            delete(PARKED_KEYS).where(PARKED_KEYS.c.projection == stand.id, PARKED_KEYS.c.key == one.key)
-        )
+    )

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, collate, delete, func, select
+from sqlalchemy import Column, Connection, Engine, MetaData, Table, collate, delete, func, inspect, select
 
+from ledger.consumers.generations import Stand, lock_generation, lock_views, make_generation, make_live
 from ledger.consumers.log import Log
-from ledger.consumers.runner import Runner, Stand, lock_views, make_generation, make_live
+from ledger.consumers.runner import Runner
 from ledger.consumers.tables import LIVE, METADATA, OUTCOMES, PARKED_EVENTS, PARKED_KEYS, PLACES
 from ledger.projections.base import Projection
 
@@ -84,8 +85,10 @@ def switch(engine: Engine, runner: Runner, projection: Projection[Any], generati
         with engine.execution_options(ledger_write=True).begin() as connection:
             lock_views(connection)
             live = connection.scalar(select(LIVE.c.generation).where(LIVE.c.projection == projection.name))
-            if live is not None and not _has_caught_up(connection, projection, live, generation):
-                continue
+            if live is not None:
+                lock_generation(connection, Stand.of(projection, live))  # no batch is on its way while we look
+                if not _has_caught_up(connection, projection, live, generation):
+                    continue
             make_live(connection, projection, generation)
             if live is not None and live > 1:
                 forget(connection, projection, live - 1)
@@ -132,13 +135,25 @@ def _has_caught_up(connection: Connection, projection: Projection[Any], live: in
 def _rows(
     connection: Connection, projection: Projection[Any], generation: int
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    table = projection.table(generation)
+    table = _table_as_made(connection, projection, generation)
+    if any(name not in table.c for name in projection.key):
+        return  # made by a version with another key: no row of it has a counterpart
     # Keys are ordered as bytes, so that two generations, and two databases, give them in one order.
     bytewise = connection.dialect.name == "postgresql"
     order = [collate(table.c[name], "C") if bytewise else table.c[name] for name in projection.key]
     for values in connection.execution_options(yield_per=1000).execute(select(table).order_by(*order)).mappings():
         row = dict(values)
         yield tuple(str(row[name]) for name in projection.key), row
+
+
+def _table_as_made(connection: Connection, projection: Projection[Any], generation: int) -> Table:
+    """A generation's table with the columns it has: another version of the projection may have made it."""
+    table = projection.table(generation)
+    has = {found["name"]: found["type"] for found in inspect(connection).get_columns(table.name)}
+    if has.keys() == {column.name for column in table.columns}:
+        return table
+    types = {column.name: column.type for column in table.columns}
+    return Table(table.name, MetaData(), *(Column(name, types.get(name, has[name])) for name in has))
 
 
 def _merge(

@@ -44,6 +44,7 @@ PARKED_KEYS = Table(
     METADATA,
     Column("projection", Text, primary_key=True),
     Column("key", Text, primary_key=True),
+    Column("partition", Integer, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("event_type", Text, nullable=False),
     Column("error", Text, nullable=False),

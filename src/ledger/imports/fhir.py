@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 from marshmallow import ValidationError
 
 from ledger.imports.fhir_bundle import Draft, Earlier, Entry
@@ -27,8 +28,33 @@ _BRINGS = frozenset({"POST", "PUT", None})
 _LONGEST_SOURCE = 190
 
 
+class Item(msgspec.Struct, rename="camel"):
+    """One entry of a bundle; its resource stays unread until its type is known to be one that we take."""
+
+    full_url: Any = ""
+    request: Any = None
+    resource: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Bundle(msgspec.Struct, rename="camel"):
+    """A FHIR bundle as it is read from a file."""
+
+    resource_type: Any = None
+    type: Any = None
+    identifier: Any = None
+    meta: Any = None
+    entry: list[Item] = []
+
+
+class _Peek(msgspec.Struct, rename="camel"):
+    resource_type: Any = None
+
+
+_peek = msgspec.json.Decoder(_Peek).decode
+
+
 def translate(
-    bundle: Any, *, program: str, zone: ZoneInfo, today: date, earlier: Callable[[str], Earlier | None]
+    bundle: Bundle, *, program: str, zone: ZoneInfo, today: date, earlier: Callable[[str], Earlier | None]
 ) -> Draft:
     """The commands of a bundle, in the order in which they can be carried out, with what was left and noted.
 
@@ -49,37 +75,35 @@ def translate(
     return draft
 
 
-def _read_entries(draft: Draft, bundle: Any) -> None:
-    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+def _read_entries(draft: Draft, bundle: Bundle) -> None:
+    if bundle.resource_type != "Bundle":
         draft.faults.add("resourceType", "this is not a FHIR Bundle", "send an R4 bundle of type transaction")
-        return
-    if bundle.get("type") != "transaction":
-        draft.faults.add("type", f"{_short(bundle.get('type'))} is not taken", "send a bundle of type transaction")
-        return
-    entries = bundle.get("entry", [])
-    if not isinstance(entries, list):
-        draft.faults.add("entry", "is not a list")
-        return
-    for index, item in enumerate(entries):
-        _read_entry(draft, index, item)
+    elif bundle.type != "transaction":
+        draft.faults.add("type", f"{_short(bundle.type)} is not taken", "send a bundle of type transaction")
+    else:
+        for index, item in enumerate(bundle.entry):
+            _read_entry(draft, index, item)
 
 
-def _read_entry(draft: Draft, index: int, item: Any) -> None:
+def _read_entry(draft: Draft, index: int, item: Item) -> None:
     place = f"entry[{index}]"
-    if not isinstance(item, dict):
-        draft.faults.add(place, "is not an object")
-        return
-    resource, request, url = item.get("resource"), item.get("request"), item.get("fullUrl", "")
+    url, raw = item.full_url, bytes(item.resource)
     if not isinstance(url, str) or (url.startswith("urn:uuid:") and not _URN_UUID.fullmatch(url)):
         draft.faults.add(f"{place}.fullUrl", f"{_short(url)} is not a URL or urn:uuid", "write urn:uuid: and a UUID")
         return
-    method = request.get("method") if isinstance(request, dict) else None
-    kind = resource.get("resourceType") if isinstance(resource, dict) else None
-    if resource is None:
+    if raw == b"null":
         draft.left["entry", "without a resource"] += 1
-    elif not isinstance(kind, str) or not _TYPE_NAME.fullmatch(kind):
+        return
+    try:
+        kind = _peek(raw).resource_type
+        resource = msgspec.json.decode(raw) if isinstance(kind, str) and kind in SHAPES else None
+    except msgspec.DecodeError as fault:
+        draft.faults.add(f"{place}.resource", f"cannot be read: {fault}")
+        return
+    method = item.request.get("method") if isinstance(item.request, dict) else None
+    if not isinstance(kind, str) or not _TYPE_NAME.fullmatch(kind):
         draft.faults.add(f"{place}.resource.resourceType", f"{_short(kind)} is not a resource type")
-    elif kind not in SHAPES:
+    elif resource is None:
         draft.left[kind, ""] += 1
     elif not isinstance(method, str | None) or method not in _BRINGS:
         draft.left[kind, f"its request is {_short(method)}"] += 1
@@ -106,9 +130,9 @@ def _shape(draft: Draft, index: int, kind: str, resource: dict[str, Any], url: s
     draft.entries.append(entry)
 
 
-def _source(bundle: dict[str, Any], draft: Draft) -> str:
+def _source(bundle: Bundle, draft: Draft) -> str:
     """Who sent this: the bundle's own identifier, where its metadata says it is from, or its first patient's."""
-    identifier, meta = bundle.get("identifier"), bundle.get("meta")
+    identifier, meta = bundle.identifier, bundle.meta
     named = [
         identifier.get("system") if isinstance(identifier, dict) else None,
         meta.get("source") if isinstance(meta, dict) else None,

@@ -102,8 +102,16 @@ class Draft:
     left: Counter[tuple[str, str]] = field(default_factory=Counter)
     #: What was taken in another form than it came: a sentence, and how often.
     notes: Counter[str] = field(default_factory=Counter)
+    #: Our ids of the people in this bundle, by the place of their entry.
+    people: dict[int, str] = field(default_factory=dict)
     #: The first contact of each client, by our id: decides when the episode opens.
     first_contact: dict[str, datetime] = field(default_factory=dict)
+
+    def person_id(self, entry: Entry) -> str:
+        """Our id of a Patient or Practitioner of this bundle."""
+        if entry.index not in self.people:
+            self.people[entry.index] = _person_id(entry, self.source)
+        return self.people[entry.index]
 
     def of(self, kind: str) -> list[Entry]:
         """The entries of one resource type, in the order of the file."""
@@ -164,7 +172,7 @@ class Draft:
                 "send the Patient in the same bundle",
             )
             return None
-        return person_id(found, self.source)
+        return self.person_id(found)
 
     def staff_of(self, entry: Entry, reference: str, path: str) -> str | None:
         """Our id of the practitioner that a reference names; None for another kind of participant."""
@@ -174,7 +182,7 @@ class Draft:
             return derived_id("fhir", "Practitioner", system, value)
         found = self.urls.get(reference)
         if found is not None:
-            return person_id(found, self.source) if found.kind == "Practitioner" else None
+            return self.person_id(found) if found.kind == "Practitioner" else None
         if reference.startswith(("RelatedPerson/", "PractitionerRole/")):
             return None
         self.faults.add(
@@ -190,7 +198,7 @@ def command_id_of(target: str, command: Command, part: str = "") -> str:
     return derived_id("fhir", target, command.NAME, part)
 
 
-def person_id(entry: Entry, source: str) -> str:
+def _person_id(entry: Entry, source: str) -> str:
     """Our id of a Patient or Practitioner: from its first identifier that fits, or else from its id in the source."""
     chosen = chosen_identifier(entry.kind, entry.resource.identifier)
     if chosen is not None:

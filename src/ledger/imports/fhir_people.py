@@ -7,7 +7,7 @@ from datetime import date, datetime
 from ledger.aggregates.client import Address, CloseEpisode, Identifier, OpenEpisode, RegisterClient
 from ledger.aggregates.staff import PersonName, RegisterStaff
 from ledger.clock import derived_id
-from ledger.imports.fhir_bundle import CLIENT, END, EPISODE, STAFF, Draft, Entry, person_id
+from ledger.imports.fhir_bundle import CLIENT, END, EPISODE, STAFF, Draft, Entry
 from ledger.imports.fhir_shapes import Patient, Practitioner
 from ledger.imports.fhir_types import Name
 
@@ -32,7 +32,7 @@ def take_practitioners(draft: Draft) -> None:
     """Each Practitioner becomes a staff member with the role clinician; the source says no hire date."""
     for entry in draft.of("Practitioner"):
         practitioner: Practitioner = entry.resource
-        staff_id = person_id(entry, draft.source)
+        staff_id = draft.person_id(entry)
         draft.take(entry)
         draft.add(
             entry,
@@ -54,7 +54,7 @@ def take_practitioners(draft: Draft) -> None:
 def take_patients(draft: Draft) -> None:
     """Each Patient becomes a client with one episode, open from the first contact; taken last, when that is known."""
     for entry in draft.of("Patient"):
-        client_id = person_id(entry, draft.source)
+        client_id = draft.person_id(entry)
         draft.take(entry)
         _register(draft, entry, client_id)
         opened_on = _open_episode(draft, entry, client_id)

@@ -6,6 +6,7 @@ from ledger.aggregates.plan import DraftPlan, EndPlan, Goal, Intervention, Objec
 from ledger.clock import derived_id
 from ledger.imports import fhir_shapes as shapes
 from ledger.imports.fhir_bundle import Draft, Entry
+from ledger.imports.fhir_types import Quantity
 
 #: CarePlan.status → whether the plan was ever in force, and whether it is over. Other statuses are not taken.
 _STATUSES = {
@@ -150,7 +151,7 @@ def _objectives(draft: Draft, goal: shapes.Goal, goal_number: int) -> tuple[Obje
     return tuple(made)
 
 
-def _quantity(quantity: shapes.Quantity) -> str:
+def _quantity(quantity: Quantity) -> str:
     if quantity.value is None:
         return ""
     return f"{quantity.comparator} {quantity.value:g} {quantity.unit}".strip()

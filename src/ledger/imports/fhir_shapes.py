@@ -6,181 +6,118 @@ Element names, types and cardinalities are FHIR's (https://hl7.org/fhir/R4), nar
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import fields
 
-from ledger.imports.fhir_types import (
-    NO_CONCEPT,
-    NO_PERIOD,
-    NO_REFERENCE,
-    SOME,
-    Address,
-    AddressShape,
-    Coding,
-    CodingShape,
-    Communication,
-    CommunicationShape,
-    Concept,
-    ConceptShape,
-    Identifier,
-    IdentifierShape,
-    IdField,
-    Name,
-    NameShape,
-    Period,
-    PeriodShape,
-    Reference,
-    ReferenceShape,
-    Shape,
-    Telecom,
-    TelecomShape,
-    TextField,
-    When,
-    WhenField,
-)
+from ledger.imports import fhir_types as types
+from ledger.imports.fhir_types import Element, IdField, Many, Part, Shape, TextField, WhenField
+
+_LONG = 20_000
 
 
-@dataclass(frozen=True)
-class Patient:
-    name: tuple[Name, ...]
-    birth: When
+class Communication(Element, frozen=True):
+    language: types.Concept = types.Concept()
+
+
+class Patient(Element, frozen=True):
+    name: tuple[types.Name, ...]
+    birth: types.When
     id: str = ""
-    identifier: tuple[Identifier, ...] = ()
+    identifier: tuple[types.Identifier, ...] = ()
     gender: str = "unknown"
-    address: tuple[Address, ...] = ()
-    telecom: tuple[Telecom, ...] = ()
+    address: tuple[types.Address, ...] = ()
+    telecom: tuple[types.Telecom, ...] = ()
     communication: tuple[Communication, ...] = ()
-    deceased_at: When | None = None
+    deceased_at: types.When | None = None
     deceased: bool = False
 
 
 class PatientShape(Shape):
     MAKES = Patient
     id = IdField()
-    identifier = fields.List(fields.Nested(IdentifierShape))
-    name = fields.List(fields.Nested(NameShape), required=True, validate=SOME)
+    identifier = Many(types.identifier())
+    name = Many(types.name(), required=True, validate=types.SOME)
     birth = WhenField(data_key="birthDate", required=True)
     gender = TextField()
-    address = fields.List(fields.Nested(AddressShape))
-    telecom = fields.List(fields.Nested(TelecomShape))
-    communication = fields.List(fields.Nested(CommunicationShape))
+    address = Many(types.address())
+    telecom = Many(types.telecom())
+    communication = Many(Part(Communication, language=types.concept()))
     deceased_at = WhenField(data_key="deceasedDateTime")
     deceased = fields.Boolean(data_key="deceasedBoolean", truthy={True}, falsy={False})
 
 
-@dataclass(frozen=True)
-class Practitioner:
-    name: tuple[Name, ...]
+class Practitioner(Element, frozen=True):
+    name: tuple[types.Name, ...]
     id: str = ""
-    identifier: tuple[Identifier, ...] = ()
+    identifier: tuple[types.Identifier, ...] = ()
 
 
 class PractitionerShape(Shape):
     MAKES = Practitioner
     id = IdField()
-    identifier = fields.List(fields.Nested(IdentifierShape))
-    name = fields.List(fields.Nested(NameShape), required=True, validate=SOME)
+    identifier = Many(types.identifier())
+    name = Many(types.name(), required=True, validate=types.SOME)
 
 
-@dataclass(frozen=True)
-class Participant:
-    individual: Reference = NO_REFERENCE
+class Participant(Element, frozen=True):
+    individual: types.Reference = types.Reference()
 
 
-class ParticipantShape(Shape):
-    MAKES = Participant
-    individual = fields.Nested(ReferenceShape)
-
-
-@dataclass(frozen=True)
-class Encounter:
+class Encounter(Element, frozen=True):
     status: str
-    encounter_class: Coding
+    encounter_class: types.Coding
     id: str = ""
-    type: tuple[Concept, ...] = ()
-    subject: Reference = NO_REFERENCE
+    type: tuple[types.Concept, ...] = ()
+    subject: types.Reference = types.Reference()
     participant: tuple[Participant, ...] = ()
-    period: Period = NO_PERIOD
+    period: types.Period = types.Period()
 
 
 class EncounterShape(Shape):
     MAKES = Encounter
     id = IdField()
     status = TextField(required=True)
-    encounter_class = fields.Nested(CodingShape, data_key="class", required=True)
-    type = fields.List(fields.Nested(ConceptShape))
-    subject = fields.Nested(ReferenceShape)
-    participant = fields.List(fields.Nested(ParticipantShape))
-    period = fields.Nested(PeriodShape)
+    encounter_class = types.coding(data_key="class", required=True)
+    type = Many(types.concept())
+    subject = types.reference()
+    participant = Many(Part(Participant, individual=types.reference()))
+    period = types.period()
 
 
-@dataclass(frozen=True)
-class Condition:
-    subject: Reference
+class Condition(Element, frozen=True):
+    subject: types.Reference
     id: str = ""
-    code: Concept = NO_CONCEPT
-    verification: Concept = NO_CONCEPT
-    clinical: Concept = NO_CONCEPT
-    onset: When | None = None
-    recorded: When | None = None
-    abatement: When | None = None
+    code: types.Concept = types.Concept()
+    verification: types.Concept = types.Concept()
+    clinical: types.Concept = types.Concept()
+    onset: types.When | None = None
+    recorded: types.When | None = None
+    abatement: types.When | None = None
 
 
 class ConditionShape(Shape):
     MAKES = Condition
     id = IdField()
-    subject = fields.Nested(ReferenceShape, required=True)
-    code = fields.Nested(ConceptShape)
-    verification = fields.Nested(ConceptShape, data_key="verificationStatus")
-    clinical = fields.Nested(ConceptShape, data_key="clinicalStatus")
+    subject = types.reference(required=True)
+    code = types.concept()
+    verification = types.concept(data_key="verificationStatus")
+    clinical = types.concept(data_key="clinicalStatus")
     onset = WhenField(data_key="onsetDateTime")
     recorded = WhenField(data_key="recordedDate")
     abatement = WhenField(data_key="abatementDateTime")
 
 
-@dataclass(frozen=True)
-class Quantity:
-    value: float | None = None
-    unit: str = ""
-    comparator: str = ""
-
-
-NO_QUANTITY = Quantity()
-
-
-class QuantityShape(Shape):
-    MAKES = Quantity
-    value = fields.Float(allow_nan=False)
-    unit = TextField()
-    comparator = TextField()
-
-
-@dataclass(frozen=True)
-class Target:
-    measure: Concept = NO_CONCEPT
-    quantity: Quantity = NO_QUANTITY
+class Target(Element, frozen=True):
+    measure: types.Concept = types.Concept()
+    quantity: types.Quantity = types.Quantity()
     text: str = ""
-    due: When | None = None
+    due: types.When | None = None
 
 
-class TargetShape(Shape):
-    MAKES = Target
-    measure = fields.Nested(ConceptShape)
-    quantity = fields.Nested(QuantityShape, data_key="detailQuantity")
-    text = TextField(data_key="detailString")
-    due = WhenField(data_key="dueDate")
-
-
-class GoalConceptShape(ConceptShape):
-    text = TextField(longest=20_000)
-
-
-@dataclass(frozen=True)
-class Goal:
+class Goal(Element, frozen=True):
     status: str
-    description: Concept
+    description: types.Concept
     id: str = ""
     target: tuple[Target, ...] = ()
 
@@ -189,43 +126,36 @@ class GoalShape(Shape):
     MAKES = Goal
     id = IdField()
     status = TextField(data_key="lifecycleStatus", required=True)
-    description = fields.Nested(GoalConceptShape, required=True)
-    target = fields.List(fields.Nested(TargetShape))
+    description = types.concept(_LONG, required=True)
+    target = Many(
+        Part(
+            Target,
+            measure=types.concept(),
+            quantity=types.quantity(data_key="detailQuantity"),
+            text=TextField(data_key="detailString"),
+            due=WhenField(data_key="dueDate"),
+        )
+    )
 
 
-@dataclass(frozen=True)
-class ActivityDetail:
-    code: Concept = NO_CONCEPT
+class ActivityDetail(Element, frozen=True):
+    code: types.Concept = types.Concept()
     description: str = ""
     scheduled: str = ""
 
 
-class ActivityDetailShape(Shape):
-    MAKES = ActivityDetail
-    code = fields.Nested(ConceptShape)
-    description = TextField(longest=20_000)
-    scheduled = TextField(data_key="scheduledString")
-
-
-@dataclass(frozen=True)
-class Activity:
+class Activity(Element, frozen=True):
     detail: ActivityDetail | None = None
 
 
-class ActivityShape(Shape):
-    MAKES = Activity
-    detail = fields.Nested(ActivityDetailShape)
-
-
-@dataclass(frozen=True)
-class CarePlan:
+class CarePlan(Element, frozen=True):
     status: str
-    subject: Reference
+    subject: types.Reference
     id: str = ""
     title: str = ""
-    category: tuple[Concept, ...] = ()
-    period: Period = NO_PERIOD
-    goal: tuple[Reference, ...] = ()
+    category: tuple[types.Concept, ...] = ()
+    period: types.Period = types.Period()
+    goal: tuple[types.Reference, ...] = ()
     activity: tuple[Activity, ...] = ()
 
 
@@ -233,15 +163,25 @@ class CarePlanShape(Shape):
     MAKES = CarePlan
     id = IdField()
     status = TextField(required=True)
-    subject = fields.Nested(ReferenceShape, required=True)
+    subject = types.reference(required=True)
     title = TextField()
-    category = fields.List(fields.Nested(ConceptShape))
-    period = fields.Nested(PeriodShape)
-    goal = fields.List(fields.Nested(ReferenceShape))
-    activity = fields.List(fields.Nested(ActivityShape))
+    category = Many(types.concept())
+    period = types.period()
+    goal = Many(types.reference())
+    activity = Many(
+        Part(
+            Activity,
+            detail=Part(
+                ActivityDetail,
+                code=types.concept(),
+                description=TextField(_LONG),
+                scheduled=TextField(data_key="scheduledString"),
+            ),
+        )
+    )
 
 
-#: The resources we take, in the order in which they become commands.
+#: The resources we take, by type.
 SHAPES: dict[str, Shape] = {
     "Practitioner": PractitionerShape(),
     "Patient": PatientShape(),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, TypeVar
+
+import msgspec
 
 from ledger.errors import BadInput
 
@@ -15,6 +19,13 @@ from ledger.errors import BadInput
 DEFAULT_LIMIT = 128 * 1024 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 _SUFFIXES = (".json", ".json.gz")
+#: A surrogate escape without its other half.
+_HALF_CHARACTER = re.compile(
+    r"(?<!\\)(?:\\\\)*(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
+
+T = TypeVar("T")
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
@@ -36,14 +47,15 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def read_json(path: Path, limit: int = DEFAULT_LIMIT) -> Any:
-    """The JSON value in a file, plain or gzip, of at most ``limit`` bytes once decompressed.
+def read_json(path: Path, kind: type[T], limit: int = DEFAULT_LIMIT) -> T:
+    """The JSON value in a file, plain or gzip, of at most ``limit`` bytes once decompressed, as a ``kind``.
 
-    Raises ``BadInput`` that names the file and the place of the fault: a line and column, or how far gzip could read.
+    Raises ``BadInput`` that names the file and the place of the fault: a line and column, an element, or how far gzip
+    could read.
     """
-    raw = _read_bytes(path, limit)
+    raw = _read_bytes(path, limit).removeprefix(codecs.BOM_UTF8)
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode()
     except UnicodeDecodeError as fault:
         line = raw.count(b"\n", 0, fault.start) + 1
         column = fault.start - raw.rfind(b"\n", 0, fault.start)
@@ -51,14 +63,30 @@ def read_json(path: Path, limit: int = DEFAULT_LIMIT) -> Any:
             f"{path.name}: line {line} byte {column}: this is not UTF-8 text; FHIR's JSON is always UTF-8"
         ) from fault
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as fault:
-        ended = " (the file ends here: was it cut off?)" if fault.pos >= len(text.rstrip()) else ""
-        raise BadInput(f"{path.name}: line {fault.lineno} column {fault.colno}: {fault.msg}{ended}") from fault
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as fault:
+        what, _, where = str(fault).partition(" - at ")
+        raise BadInput(f"{path.name}: {where.strip('`').removeprefix('$.') or 'the file'}: {what}") from fault
+    except msgspec.DecodeError as fault:
+        raise BadInput(f"{path.name}: {_place_of_fault(text) or fault}") from fault
     except RecursionError as fault:
         raise BadInput(f"{path.name}: the JSON is nested too deeply to be a bundle") from fault
-    except ValueError as fault:
-        raise BadInput(f"{path.name}: {fault}") from fault
+
+
+def _place_of_fault(text: str) -> str:
+    """Where text stops being JSON: the fast reader says only that it does, the standard library's says where."""
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as fault:
+        ended = " (the file ends here: was it cut off?)" if fault.pos >= len(text.rstrip()) else ""
+        return f"line {fault.lineno} column {fault.colno}: {fault.msg}{ended}"
+    except (RecursionError, ValueError) as fault:
+        return str(fault)
+    half = _HALF_CHARACTER.search(text)
+    if half is None:
+        return ""
+    line = text.count("\n", 0, half.start()) + 1
+    return f"line {line} column {half.start() - text.rfind(chr(10), 0, half.start())}: {half[0]} is half a character"
 
 
 def _refuse_constant(name: str) -> None:

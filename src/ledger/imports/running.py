@@ -10,15 +10,14 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from ledger.aggregates.client import Client
 from ledger.application.commands import Ledger, Result
 from ledger.clock import derived_id
-from ledger.errors import CommandReused, Conflict, LedgerError, Reason, Refused
-from ledger.imports.fhir import translate
+from ledger.errors import CommandReused, Conflict, Reason, Refused
+from ledger.imports.fhir import Bundle, translate
 from ledger.imports.fhir_bundle import Draft, Earlier, Step
 from ledger.imports.reading import DEFAULT_LIMIT, read_json
 
@@ -88,7 +87,7 @@ def import_fhir_file(
 
     Raises ``BadInput`` (unreadable) or ``FileRefused`` (every fault with its place), and then nothing was written.
     """
-    bundle = read_json(path, limit)
+    bundle = read_json(path, Bundle, limit)
     for attempt in range(1, _TRIES + 1):
         try:
             return _import_bundle(ledger, path.name, bundle, program, purpose, correlation_id)
@@ -99,7 +98,7 @@ def import_fhir_file(
 
 
 def _import_bundle(
-    ledger: Ledger, file: str, bundle: Any, program: str, purpose: str, correlation_id: str | None
+    ledger: Ledger, file: str, bundle: Bundle, program: str, purpose: str, correlation_id: str | None
 ) -> Report:
     try:
         draft = translate(
@@ -111,8 +110,17 @@ def _import_bundle(
         )
     except Refused as fault:
         raise FileRefused(file, fault.reasons) from fault
+    requests = [step.request(purpose, correlation_id) for step in draft.steps]
+    known = ledger.recorder.find_commands([request.command_id for request in requests])
+    changed = [
+        _reused(step)
+        for step, request in zip(draft.steps, requests, strict=True)
+        if known.get(step.command_id, request.digest) != request.digest
+    ]
+    if changed:
+        raise FileRefused(file, changed)
     try:
-        results = ledger.execute_batch([step.request(purpose, correlation_id) for step in draft.steps])
+        results = ledger.execute_batch([request for request in requests if request.command_id not in known])
     except (Refused, CommandReused) as fault:
         raise FileRefused(file, _placed(fault, draft.steps)) from fault
     return _report(file, draft, results)
@@ -131,22 +139,24 @@ def _earlier(ledger: Ledger, client_id: str) -> Earlier | None:
     return Earlier(rows[0].occurred, rows[0].command_digest, episodes)
 
 
-def _placed(fault: LedgerError, steps: Sequence[Step]) -> list[Reason]:
+def _placed(fault: Refused | CommandReused, steps: Sequence[Step]) -> list[Reason]:
     """The reasons of a refused command, each at the place of the resource that it was made of."""
-    step = next((step for step in steps if step.command_id == fault.command_id), None)
-    place = step.place if step is not None else "entry"
-    name = step.command.NAME if step is not None else "a command"
+    step = next(step for step in steps if step.command_id == fault.command_id)
     if isinstance(fault, CommandReused):
-        return [
-            Reason(
-                place,
-                f"was imported before, and its {name} said something else then",
-                "record the change as a correction; and import with the same --program as before",
-                "reused",
-            )
-        ]
-    reasons = fault.reasons if isinstance(fault, Refused) else ()
-    return [Reason(place, f"{name} is refused: {r.field}: {r.message}", r.mend, r.code) for r in reasons]
+        return [_reused(step)]
+    return [
+        Reason(step.place, f"{step.command.NAME} is refused: {r.field}: {r.message}", r.mend, r.code)
+        for r in fault.reasons
+    ]
+
+
+def _reused(step: Step) -> Reason:
+    return Reason(
+        step.place,
+        f"was imported before, and its {step.command.NAME} said something else then",
+        "record the change as a correction; import with the same --program as before",
+        "reused",
+    )
 
 
 def _report(file: str, draft: Draft, results: Sequence[Result]) -> Report:
@@ -155,7 +165,7 @@ def _report(file: str, draft: Draft, results: Sequence[Result]) -> Report:
         file=file,
         taken=dict(sorted(draft.taken.items())),
         commands=len(done),
-        repeated=len(results) - len(done),
+        repeated=len(draft.steps) - len(done),
         events=dict(sorted(Counter(kind for result in done for kind in result.types).items())),
         not_taken=_left(draft.left),
         notes=_noted(draft.notes),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import inspect, select
+from sqlalchemy import func, inspect, select
 
 from ledger.consumers import outcomes
 from ledger.consumers.tables import LIVE, PLACES
@@ -51,6 +51,7 @@ class Report:
     events: int = 0
     head: int = 0
     last_leaf: str = ""
+    #: Committed events that wait for their place in the log: not checked yet.
     unplaced: int = 0
     faults: list[Fault] = field(default_factory=list)
     fault_count: int = 0
@@ -84,6 +85,10 @@ def verify(
         if progress is not None:
             progress(len(rows))
     report.head = after
+    report.unplaced = recorder.waiting()
+    for row in recorder.passed_over():
+        words = f"this {row.topic} has lost its place in the log: later events have theirs"
+        report.add(Fault("missing", 0, row.event_id, words))
     for account in accounts:
         account.finish(report)
         report.projections.append(account.completeness)
@@ -137,8 +142,11 @@ class _Walk:
 class _Account:
     """One view's outcomes, walked beside the log."""
 
-    def __init__(self, projection: Projection[Any], place: int, marks: Iterator[tuple[int, bytes]]) -> None:
+    def __init__(
+        self, projection: Projection[Any], place: int, counted: tuple[int, ...], marks: Iterator[tuple[int, bytes]]
+    ) -> None:
         self.completeness = Completeness(projection.name, place)
+        self._counted = counted
         self._types = projection.event_types
         self._marks = marks
         self._next = next(marks, None)
@@ -171,21 +179,31 @@ class _Account:
 
     def finish(self, report: Report) -> None:
         """Nothing is left over, and the sum is what the view says it has applied."""
-        name = self.completeness.projection
+        name, found = self.completeness.projection, self.completeness
         while self._next is not None:
             report.add(Fault("outcome", self._next[0], "", f"the view {name} is ahead of the log"))
             self._next = next(self._marks, None)
+        sums = (found.applied, found.parked, found.not_concerned)
+        if sums != self._counted:
+            report.add(
+                Fault(
+                    "outcome", found.place, "", f"the view {name} has counted {self._counted}, its outcomes say {sums}"
+                )
+            )
 
 
 def _account(recorder: Recorder, projection: Projection[Any]) -> _Account | None:
-    """The account of a view's live generation; None when the view was never made."""
-    with recorder.reading() as connection:
+    """The account of a view's live generation, as it is at one moment; None when the view was never made."""
+    with recorder.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":  # on SQLite every transaction sees one moment
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
         if not inspect(connection).has_table(LIVE.name):
             return None
         generation = connection.scalar(select(LIVE.c.generation).where(LIVE.c.projection == projection.name))
         if generation is None:
             return None
         name = f"{projection.name}.{generation}"
-        place = connection.scalar(select(PLACES.c.place).where(PLACES.c.projection == name)) or 0
-        marks = list(outcomes.read(connection, name))
-    return _Account(projection, int(place), iter(marks))
+        counted = [func.coalesce(func.sum(PLACES.c[mark]), 0) for mark in ("applied", "parked", "not_concerned")]
+        statement = select(func.coalesce(func.max(PLACES.c.place), 0), *counted).where(PLACES.c.projection == name)
+        place, *counts = (int(value) for value in connection.execute(statement).one())
+        return _Account(projection, place, tuple(counts), outcomes.read(connection, name))

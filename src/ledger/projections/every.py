@@ -10,8 +10,11 @@ from ledger.projections.billing import billing
 from ledger.projections.caseload import caseload
 from ledger.projections.coverage import coverage
 from ledger.projections.policies import policies
+from ledger.projections.staffing import staffing
+from ledger.projections.supervision import supervision
 from ledger.projections.timeline import timeline
 from ledger.projections.timeliness import timeliness
+from ledger.projections.utilisation import utilisation, utilisation_reviews
 
 PROJECTIONS: tuple[Projection[Any], ...] = (
     access_audit,
@@ -21,6 +24,10 @@ PROJECTIONS: tuple[Projection[Any], ...] = (
     timeliness,
     billing,
     coverage,
+    staffing,
+    supervision,
+    utilisation,
+    utilisation_reviews,
 )
 
 

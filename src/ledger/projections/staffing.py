@@ -80,7 +80,7 @@ class StaffMember(msgspec.Struct, frozen=True, kw_only=True):
         return self.programs[0] if self.programs else None
 
     def schedule_on(self, day: date) -> Schedule | None:
-        """The schedule in force on a day: of those that had begun, the latest; of two of one day, the later recorded."""
+        """The schedule in force on a day: the latest that had begun; of two of one day, the later recorded."""
         begun = [one for one in self.schedules if one.effective_from <= day]
         return max(enumerate(begun), key=lambda pair: (pair[1].effective_from, pair[0]))[1] if begun else None
 
@@ -206,9 +206,8 @@ def calendar_of(member: StaffMember) -> Calendar | None:
 def workdays(member: StaffMember, days: Iterable[date]) -> tuple[Workday, ...]:
     """The scheduled workdays among some days, with time off and agency holidays (PSC-4).
 
-    A schedule begins before the hire date or ends after the last day only in the count of scheduled workdays: the days
-    outside the employment are given as scheduled by the schedule nearest to them, and the rating leaves them out of the
-    days worked. Raises ``CalendarError`` for a day that the calendar does not cover.
+    Days before the hire date or after the last day count as scheduled too, by the schedule nearest to them; ratings
+    leave them out of the days worked. Raises ``CalendarError`` for a day that the calendar does not cover.
     """
     book = calendar_of(member)
     found: list[Workday] = []
@@ -217,9 +216,8 @@ def workdays(member: StaffMember, days: Iterable[date]) -> tuple[Workday, ...]:
         minutes = schedule.minutes[day.weekday()] if schedule else 0
         if not minutes:
             continue
-        closed = book.why_not(day) if book is not None else None
         # A weekend is no holiday: somebody scheduled to work on it works.
-        holiday = closed if closed is not None and book is not None and day in book.closed else None
+        holiday = book.closed.get(day) if book is not None and book.why_not(day) is not None else None
         found.append(Workday(day=day, scheduled_minutes=minutes, pto_minutes=member.minutes_off(day), holiday=holiday))
     return tuple(found)
 

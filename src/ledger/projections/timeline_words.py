@@ -137,7 +137,9 @@ WORDS: dict[type[Event], Callable[[Any], str]] = {
     n.ExtensionRequested: lambda e: f"more time asked for: {brief(e.reason)}",
     n.ExtensionGranted: lambda e: f"more time granted{_comment(e.comment)}",
     n.ExtensionRefused: lambda e: f"more time refused{_comment(e.comment)}",
-    p.PlanDrafted: lambda e: f"treatment plan drafted in {e.program}: {len(e.goals)} goals",
+    p.PlanDrafted: lambda e: (
+        f"treatment plan drafted in {e.program}: {len(e.goals)} goal{'' if len(e.goals) == 1 else 's'}"
+    ),
     p.PlanPutInForce: lambda e: (
         f"plan version {e.plan_version} signed by {_signed_as(e.printed_name, e.credential)}, "
         f"in force from {e.effective_from}"

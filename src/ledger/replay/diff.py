@@ -85,9 +85,7 @@ def diff_as_known(recorder: Recorder, grant: Grant, chart_id: str, since: dateti
     return diff_of(chart_id, events, grant, since, recorder.position_at(to_text(since)))
 
 
-def diff_of(
-    chart_id: str, events: Sequence[Recorded], grant: Grant, since: datetime, since_position: int
-) -> ChartDiff:
+def diff_of(chart_id: str, events: Sequence[Recorded], grant: Grant, since: datetime, since_position: int) -> ChartDiff:
     """The same, of events that were read and checked already; ``since_position`` is the last one known at ``since``."""
     since_position = min(since_position, grant.position)
     return ChartDiff(
@@ -154,7 +152,7 @@ def _walk(value: Any, path: str, found: Fields) -> None:
         for name, inner in value.items():
             if name not in _SKIPPED:
                 _walk(inner, f"{path}.{name}" if path else str(name), found)
-    elif isinstance(value, list):
+    elif isinstance(value, (list, tuple)):
         taken: set[str] = set()
         for number, inner in enumerate(value, start=1):
             name = _name_of(inner) or str(number)

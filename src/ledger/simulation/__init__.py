@@ -9,6 +9,6 @@ but the command line, the benchmarks and tests imports it.
 """
 
 from ledger.simulation.options import Options, Story, Summary
-from ledger.simulation.run import simulate
+from ledger.simulation.run import simulate, starting_clock
 
-__all__ = ["Options", "Story", "Summary", "simulate"]
+__all__ = ["Options", "Story", "Summary", "simulate", "starting_clock"]

@@ -61,6 +61,8 @@ class Worker:
     lapse: tuple[date, date] | None = None
     off: set[date] = field(default_factory=set)
     part_off: dict[date, int] = field(default_factory=dict)
+    #: Days on which nobody lets them go: the told story needs them.
+    needed: set[date] = field(default_factory=set)
     caseload: list[Chart] = field(default_factory=list)
     #: What stands in the diary already: supervision, groups, the told story.
     taken: dict[date, list[Interval]] = field(default_factory=dict)
@@ -130,6 +132,8 @@ class NoteFile:
     direct: int
     billable: bool
     note_id: str = ""
+    #: Part of the told story, which decides what becomes of it.
+    told: bool = False
     drafted: bool = False
     signed_at: datetime | None = None
     in_error: bool = False
@@ -162,9 +166,7 @@ class Agency:
 
     def works(self, worker: Worker, day: date) -> bool:
         """Whether somebody is at work on a day: employed, scheduled, offices open, not away."""
-        return (
-            worker.employed(day) and worker.week[day.weekday()] > 0 and day not in worker.off and self.days.open(day)
-        )
+        return worker.employed(day) and worker.week[day.weekday()] > 0 and day not in worker.off and self.days.open(day)
 
     def workday(self, worker: Worker, day: date, count: int) -> date | None:
         """The ``count``-th day after ``day`` on which somebody works (0: the day itself, or the next such day)."""

@@ -14,6 +14,7 @@ from ledger.aggregates.note_events import (
     GrantExtension,
     MarkLateEntry,
     MarkNoteInError,
+    NoteContent,
     RefuseExtension,
     RequestExtension,
     SignNote,
@@ -76,7 +77,7 @@ def draft(agency: Agency, note: NoteFile, content: str | None) -> None:
     agency.stage.do(command, note.author.id, thread=note.contact_id)
 
 
-def _content(agency: Agency, note: NoteFile, without: str | None = None) -> words.NoteContent:
+def _content(agency: Agency, note: NoteFile, without: str | None = None) -> NoteContent:
     objectives = note.chart.objectives_on(agency.days.date_of(note.ended_at))
     reason = NO_PLAN.get(note.kind, "Intake: the plan is being written.")
     return words.note_content(note.author.rng, note.kind, objectives, reason, without=without)
@@ -229,9 +230,7 @@ def mark_in_error(agency: Agency, note: NoteFile) -> None:
     if note.in_error or not note.author.employed(agency.today()):
         return
     reason = "Entered in the wrong chart."
-    agency.stage.do(
-        MarkNoteInError(note_id=note.note_id, reason=reason), note.author.id, "operations", note.contact_id
-    )
+    agency.stage.do(MarkNoteInError(note_id=note.note_id, reason=reason), note.author.id, "operations", note.contact_id)
     agency.stage.do(
         MarkContactInError(contact_id=note.contact_id, reason=reason), note.author.id, "operations", note.contact_id
     )

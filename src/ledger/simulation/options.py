@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from datetime import date, datetime
 
 import msgspec
@@ -38,12 +39,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         """The first day after the simulated period."""
         month = self.start.month - 1 + self.months
         year, month = self.start.year + month // 12, month % 12 + 1
-        for day in range(self.start.day, 27, -1):
-            try:
-                return date(year, month, day)
-            except ValueError:  # a month without that day ends earlier
-                continue
-        return date(year, month, min(self.start.day, 28))
+        return date(year, month, min(self.start.day, monthrange(year, month)[1]))
 
     @property
     def token(self) -> str:
@@ -54,7 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """The ids and moments of the told story: a chart with a history, and a note whose late signature is disputed.
 
-    ``known_before`` lies after the extension was asked for and before it was granted; ``known_after`` when all was over.
+    ``known_before`` lies between the request for more time and its grant; ``known_after`` when all was over.
     """
 
     chart_id: str
@@ -90,5 +86,4 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     clients: tuple[str, ...]
     staff: dict[str, tuple[str, ...]]
     months: tuple[str, ...]
-    notes: tuple[str, ...]
     story: Story

@@ -183,6 +183,7 @@ def record(agency: Agency, visit: Visit, note_id: str | None = None) -> NoteFile
         direct=visit.direct,
         billable=contact_kinds()[visit.kind].billable,
         note_id=note_id or agency.stage.ids.new(),
+        told=note_id is not None,
     )
     agency.notes.append(note)
     late_entry = False
@@ -222,7 +223,8 @@ def _record_now(agency: Agency, visit: Visit, note: NoteFile, late_entry: bool) 
         late_entry=late_entry,
     )
     agency.stage.do(command, visit.worker.id, thread=note.contact_id)
-    document(agency, note, late_entry=late_entry)
+    if not note.told:
+        document(agency, note, late_entry=late_entry)
 
 
 def _plan_groups(agency: Agency, day: date) -> None:

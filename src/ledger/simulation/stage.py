@@ -13,7 +13,6 @@ from datetime import datetime
 
 from eventsourcing.persistence import IntegrityError
 
-from ledger.aggregates.base import Aggregate, handler_of
 from ledger.aggregates.contact import Contact
 from ledger.aggregates.note import Note
 from ledger.aggregates.vocabulary import Command
@@ -21,7 +20,7 @@ from ledger.application.commands import Ledger, Request, Result, Unit
 from ledger.clock import ManualClock, SeededIds
 from ledger.errors import LedgerError, Refused
 
-Action = Callable[[], None]
+Action = Callable[[], object]
 #: Above this many aggregates in memory the oldest contacts and notes are let go; they are read again when needed.
 KEPT = 60_000
 
@@ -30,37 +29,45 @@ class UnexpectedRefusal(LedgerError):
     """The simulation asked for something that the record refused, or the record took what it should refuse."""
 
 
+class _Resident(Unit):
+    """A unit of work that lasts: its aggregates are not handed back, since nobody else writes."""
+
+    def give_back(self, *, appended: bool) -> None:
+        self.changed = set()
+
+    def thin_out(self) -> None:
+        """Let go of the oldest half of the contacts and notes once there are very many; they can be read again."""
+        if len(self.loaded) > KEPT:
+            old = [i for i, aggregate in self.loaded.items() if isinstance(aggregate, Contact | Note)]
+            for identifier in old[: len(old) // 2]:
+                del self.loaded[identifier]
+
+
 class Resident(Ledger):
     """A ledger for the only writer of a store: what it has decided stays in memory from command to command."""
 
     def __init__(self, ledger: Ledger, ids: SeededIds) -> None:
         super().__init__(ledger.recorder, clock=ledger.clock, ids=ids, zone=ledger.zone.key)
-        self._resident = super().unit()
+        self._resident = _Resident(self._shelf)
+        self._asked: list[Request] = []
 
     def unit(self) -> Unit:
         return self._resident
 
     def ask(self, request: Request) -> Result:
         """Decide a command; its events wait for ``flush``."""
-        handler = handler_of(request.command)
-        if handler.creates:
-            # The id is fresh from the seed: nothing to look for. A repeated one is refused by the store's own key.
-            self._resident.loaded[handler.aggregate, getattr(request.command, handler.target)] = None
-        return self.decide(self._resident, request)
+        result = self.decide(self._resident, request)
+        self._asked.append(request)
+        return result
 
     def flush(self) -> None:
-        """Append all that waits, in one transaction. Raises ``Conflict`` when somebody else writes to the same store."""
+        """Append all that waits, in one transaction. Raises ``Conflict`` when somebody else writes to this store."""
         try:
             self._append(self._resident)
         except IntegrityError as fault:
-            raise self._conflict(self._resident) from fault
-        if len(self._resident.loaded) > KEPT:
-            finished = [key for key in self._resident.loaded if key[0] in (Contact, Note)]
-            for key in finished[: KEPT // 2]:
-                del self._resident.loaded[key]
-
-    def _taken(self, unit: Unit, kind: type[Aggregate], target: str) -> bool:
-        return False
+            raise self._conflict(self._resident, self._asked, fault) from fault
+        self._asked = []
+        self._resident.thin_out()
 
 
 class Stage:

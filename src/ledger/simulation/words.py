@@ -15,9 +15,9 @@ _GIVEN = (
     "Alder Amber Aspen Basalt Birch Bracken Briar Cedar Clover Cobalt Coral Cypress Dahlia Ember Fennel Fern Flint "
     "Garnet Ginger Hazel Heather Indigo Iris Ivy Jasper Juniper Larch Laurel Linden Marble Mica Moss Myrtle Nettle "
     "Olive Onyx Opal Pepper Quartz Reed Rowan Rush Saffron Sage Slate Sorrel Tansy Thistle Topaz Yarrow"
-).split()
-_FAMILY_FIRST = "Sample Test Mock Demo Faux Dummy Proto Specimen".split()
-_FAMILY_LAST = "ford ton wick by dale field stead worth ley mere brook gate hurst combe shaw thorpe".split()
+)
+_FAMILY_FIRST = "Sample Test Mock Demo Faux Dummy Proto Specimen"
+_FAMILY_LAST = "ford ton wick by dale field stead worth ley mere brook gate hurst combe shaw thorpe"
 
 #: Diagnoses for charts: ICD-10-CM code and its words.
 DIAGNOSES = (
@@ -59,7 +59,11 @@ _PHRASES: dict[str, tuple[str, ...]] = {
         "Client practises daily; progress is measured at the next visit.",
         "Accompany the client to the appointment and review the objective afterwards.",
     ),
-    "contact_with": ("The client's sister, with consent on file.", "The landlord of the sample residence.", "A clinic."),
+    "contact_with": (
+        "The client's sister, with consent on file.",
+        "The landlord of the sample residence.",
+        "A clinic.",
+    ),
     "purpose": ("To agree who helps on which day.", "To prevent the loss of housing.", "To arrange an appointment."),
     "outcome": ("Agreed; the next call is planned.", "Left open; to be tried again.", "An appointment was made."),
     "topic": ("Relapse prevention: early signs.", "Skills for the evening hours.", "Money and the end of the month."),
@@ -81,13 +85,14 @@ def pick(rng: Random, options: Sequence[str]) -> str:
 
 def person(rng: Random) -> PersonName:
     """A made-up person's name."""
-    return PersonName(family=pick(rng, _FAMILY_FIRST) + pick(rng, _FAMILY_LAST), given=pick(rng, _GIVEN))
+    family = pick(rng, _FAMILY_FIRST.split()) + pick(rng, _FAMILY_LAST.split())
+    return PersonName(family=family, given=pick(rng, _GIVEN.split()))
 
 
 def note_content(
     rng: Random, kind: str, objectives: Sequence[tuple[str, str]], no_plan_reason: str, *, without: str | None = None
 ) -> NoteContent:
-    """A note's content for a kind of contact: ``objectives`` are (plan id, number); ``without`` leaves a section out."""
+    """A note for a kind of contact: ``objectives`` are (plan id, number); ``without`` leaves a section out."""
     document = documents()[contact_kinds()[kind].document]
     sections = {
         name: f"{pick(rng, _PHRASES[name])} {pick(rng, _PHRASES[name])}"

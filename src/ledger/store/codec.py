@@ -63,6 +63,11 @@ def decode_payload(type_name: str, schema: int, payload: bytes) -> Event:
         return msgspec.convert(upcast(type_name, schema, raw), cls)
     except msgspec.MsgspecError as fault:
         raise UnreadableEvent(f"the payload of a {type_name} (schema {schema}) does not read: {fault}") from fault
+    except Exception as fault:
+        # Bytes that are not UTF-8, nesting without end, an upcaster that stumbles: one event is unreadable, not all.
+        raise UnreadableEvent(
+            f"the payload of a {type_name} (schema {schema}) does not read: {type(fault).__name__}"
+        ) from fault
 
 
 class EnvelopeMapper(Mapper[str]):

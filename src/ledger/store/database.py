@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from ledger.clock import Clock, SystemClock
 from ledger.errors import BadInput, LedgerError
-from ledger.store.postgres import PostgresRecorder
+from ledger.store.postgres import PostgresRecorder, begin_era, check_database
 from ledger.store.recorder import Recorder
 from ledger.store.sqlite import SQLiteRecorder
 
@@ -34,12 +34,15 @@ def open_engine(url: str) -> Engine:
             folder = Path(parsed.database).parent
             if not folder.is_dir():
                 raise BadInput(f"LEDGER_DATABASE: the folder {folder} does not exist; create it first")
-        engine = create_engine(parsed.set(drivername="sqlite+pysqlite"))
+        engine = create_engine(parsed.set(drivername="sqlite+pysqlite"), hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"))
+        # Said aloud, because the order depends on it: each statement after a lock sees what was committed before it.
+        return create_engine(
+            parsed.set(drivername="postgresql+psycopg"), isolation_level="READ COMMITTED", hide_parameters=True
+        )
     raise BadInput(f"LEDGER_DATABASE: {parsed.get_backend_name()} is not supported; use sqlite or postgresql")
 
 
@@ -68,13 +71,15 @@ def revision(engine: Engine) -> str | None:
                 return None
             found = connection.scalar(text("SELECT version_num FROM alembic_version"))
             return None if found is None else str(found)
-    except OperationalError as fault:
+    except DatabaseError as fault:
         raise LedgerError(f"LEDGER_DATABASE: cannot open the database: {fault.orig}") from fault
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the tables up to this release; does nothing when they are."""
+    """Bring the tables up to this release; a store restored from another server's dump begins its new era."""
     if revision(engine) == HEAD_REVISION:
+        if engine.dialect.name == "postgresql":
+            begin_era(engine)
         return
     from alembic import command  # Alembic takes a fifth of a second to import, and is needed once in a database's life
     from alembic.config import Config
@@ -97,6 +102,9 @@ def open_store(url: str, clock: Clock | None = None) -> Recorder:
             f"LEDGER_DATABASE: the database is at revision {at or 'none'}, this release needs {HEAD_REVISION}; "
             "run: ledger migrate"
         )
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            check_database(connection)
     return recorder_for(engine, clock or SystemClock())
 
 

@@ -136,6 +136,7 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Entry).decode
 
 
 def entry_bytes(row: StoredRow, position: int, recorded_at: str) -> bytes:
@@ -168,6 +169,38 @@ def entry_bytes(row: StoredRow, position: int, recorded_at: str) -> bytes:
             row.originator_version,
         )
     )
+
+
+def read_entry(entry: bytes, payload: bytes, leaf: bytes) -> tuple[StoredRow, str]:
+    """The row that an entry and its payload describe, and the SHA-256 (hex) that the entry gives for the payload.
+
+    Nothing is checked here; a reader compares the digest and the leaf.
+    """
+    found = _decode(entry)
+    row = StoredRow(
+        originator_id=found.stream,
+        originator_version=found.version,
+        topic=found.type,
+        state=payload,
+        schema_version=found.schema,
+        key=found.key,
+        chart_id=found.chart,
+        occurred_at=found.occurred_at,
+        occurred_offset=found.occurred_offset,
+        actor=found.actor,
+        role=found.role,
+        credential=found.credential,
+        purpose=found.purpose,
+        command_id=found.command,
+        command_index=found.command_index,
+        command_digest=found.command_digest,
+        correlation_id=found.correlation,
+        causation_id=found.causation,
+        position=found.position,
+        recorded_at=found.recorded_at,
+        leaf=leaf,
+    )
+    return row, found.payload_sha256
 
 
 def leaf_hash(entry: bytes) -> bytes:

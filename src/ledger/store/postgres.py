@@ -4,6 +4,9 @@ Each row carries the id of the transaction that wrote it. The sequencer reads th
 present and future snapshot sees as ended (``xid < pg_snapshot_xmin``), in the order (xid, ticket), and writes their
 places into a second insert-only table. A transaction that commits late is waited for by construction: while it runs,
 nothing at or after its xid is given a place (``docs/decisions/0002-order.md``).
+
+Transaction ids belong to one server. A dump restored into another brings rows whose ids the new server has not reached;
+``begin_era`` then makes the order (era, xid, ticket) go on, and until it has, nothing is written or given a place.
 """
 
 from __future__ import annotations
@@ -12,11 +15,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from eventsourcing.persistence import StoredEvent
-from sqlalchemy import Connection, column, insert, select, table, text
+from sqlalchemy import Connection, Engine, column, insert, select, table, text
 
 from ledger.clock import Clock, to_text
-from ledger.errors import IntegrityFault
-from ledger.store.envelope import leaf_of
+from ledger.errors import IntegrityFault, LedgerError
+from ledger.store.envelope import StoredRow, leaf_of
 from ledger.store.prepared import Prepared
 from ledger.store.recorder import EVENT_COLUMNS, EVENTS, LOG_COLUMNS, Recorder, library_errors, row_of, values_of
 
@@ -30,13 +33,29 @@ SEQUENCER_LOCK = 0x6C656467
 _BATCH = 1000
 
 _LAST = text(
-    "SELECT o.position, o.recorded_at, e.xid, e.ticket FROM log_order o JOIN events e USING (ticket) "
-    "ORDER BY o.position DESC LIMIT 1"
+    "SELECT o.position, o.recorded_at, e.era, CAST(e.xid AS text), e.ticket "
+    "FROM log_order o JOIN events e USING (ticket) ORDER BY o.position DESC LIMIT 1"
 )
+#: Rows of earlier eras came out of a dump, so their transactions have all ended.
 _ENDED = text(
     f"SELECT {', '.join('e.' + name for name in EVENT_COLUMNS)}, 0, e.written_at, ''::bytea, e.ticket "  # noqa: S608
-    "FROM events e WHERE (e.xid, e.ticket) > (CAST(:xid AS xid8), :ticket) "
-    "AND e.xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY e.xid, e.ticket LIMIT :limit"
+    "FROM events e WHERE (e.era, e.xid, e.ticket) > (:era, CAST(:xid AS xid8), :ticket) "
+    "AND (e.era < :current OR e.xid < pg_snapshot_xmin(pg_current_snapshot())) "
+    "ORDER BY e.era, e.xid, e.ticket LIMIT :limit"
+)
+#: The era, and whether it holds a transaction id that this server has not given out.
+_ERA = text(
+    "SELECT d.era, coalesce((SELECT e.xid >= pg_snapshot_xmax(pg_current_snapshot()) FROM events e "
+    "WHERE e.era = d.era ORDER BY e.xid DESC LIMIT 1), false) FROM "
+    "(SELECT CAST(pg_get_expr(adbin, adrelid) AS integer) AS era FROM pg_attrdef JOIN pg_attribute "
+    "ON attrelid = adrelid AND attnum = adnum WHERE adrelid = 'events'::regclass AND attname = 'era') d"
+)
+_PASSED_OVER = (
+    "SELECT {columns}, 0, '', ''::bytea FROM events e LEFT JOIN log_order o USING (ticket), "
+    "(SELECT e.era, e.xid, e.ticket FROM log_order o JOIN events e USING (ticket) "
+    "ORDER BY o.position DESC LIMIT 1) last "
+    "WHERE o.ticket IS NULL AND (e.era, e.xid, e.ticket) < (last.era, last.xid, last.ticket) "
+    "ORDER BY e.era, e.xid, e.ticket LIMIT :limit"
 )
 
 
@@ -67,9 +86,12 @@ class PostgresRecorder(Recorder):
                 return head
 
     def _place_batch(self, connection: Connection) -> tuple[int, int]:
+        current = era(connection)
         last = connection.execute(_LAST).first()
-        position, previous, xid, ticket = last if last else (0, "", "0", 0)
-        found = connection.execute(_ENDED, {"xid": str(xid), "ticket": ticket, "limit": _BATCH}).all()
+        position, previous, *after = last or (0, "", 0, "0", 0)
+        found = connection.execute(
+            _ENDED, dict(zip(("era", "xid", "ticket"), after, strict=True)) | {"current": current, "limit": _BATCH}
+        ).all()
         if not found:
             return position, 0
         batch = []
@@ -98,6 +120,13 @@ class PostgresRecorder(Recorder):
                 or 0
             )
 
+    def passed_over(self, limit: int = 50) -> Sequence[StoredRow]:
+        """Events before the last placed one that have no place: there are none, unless somebody meddled."""
+        columns = ", ".join(f"e.{name}" for name in EVENT_COLUMNS)
+        with self.reading() as connection:
+            found = connection.execute(text(_PASSED_OVER.format(columns=columns)), {"limit": limit})
+            return [row_of(values) for values in found]
+
     def _stream_statement(self) -> Any:
         return select(
             *(EVENTS.c[name] for name in EVENT_COLUMNS),
@@ -107,11 +136,33 @@ class PostgresRecorder(Recorder):
         ).select_from(EVENTS)
 
 
+def era(connection: Connection) -> int:
+    """The era that rows are written in; a store restored from another server's dump is refused until its new one."""
+    number, foreign = connection.execute(_ERA).one()
+    if foreign:
+        raise LedgerError(
+            "LEDGER_DATABASE: these events were restored from another server, whose transaction ids go on; "
+            "stop everything that writes, then run: ledger migrate"
+        )
+    return int(number)
+
+
+def begin_era(engine: Engine) -> bool:
+    """Begin a new era where the events came from another server's dump; True when one had to begin."""
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE events IN ACCESS EXCLUSIVE MODE"))
+        number, foreign = connection.execute(_ERA).one()
+        if foreign:
+            connection.exec_driver_sql(f"ALTER TABLE events ALTER COLUMN era SET DEFAULT {int(number) + 1}")
+        return bool(foreign)
+
+
 def check_database(connection: Connection) -> None:
-    """Refuse a server whose settings can lose a committed event."""
+    """Refuse a server whose settings can lose a committed event, and a restored store that has not begun its era."""
     settings = {
         name: connection.scalar(text(f"SHOW {name}")) for name in ("fsync", "synchronous_commit", "full_page_writes")
     }
     wrong = [f"{name} is {value}" for name, value in settings.items() if value == "off"]
     if wrong:
         raise IntegrityFault(f"the database can lose committed events: {', '.join(wrong)}; set them to on")
+    era(connection)

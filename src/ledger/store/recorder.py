@@ -6,6 +6,7 @@ many rows go in one INSERT (design §3).
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +25,7 @@ from sqlalchemy import exc as sqla
 
 from ledger.store.envelope import StoredRow
 from ledger.store.prepared import Prepared
+from ledger.store.subscription import PollingSubscription
 
 #: The columns a writer fills, in the order of ``StoredRow``; names as the auditor's SQL sees them.
 EVENT_COLUMNS = (
@@ -98,12 +100,17 @@ class Recorder(ApplicationRecorder):
         with self.engine.connect() as connection:
             yield connection
 
+    @abstractmethod
     def sequence(self) -> int:
         """Give every committed event its place in the log; returns the log's head (the last position, 0 if empty)."""
-        raise NotImplementedError
 
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
-        raise NotImplementedError
+    @abstractmethod
+    def waiting(self) -> int:
+        """How many committed events have no place in the log yet."""
+
+    @abstractmethod
+    def passed_over(self, limit: int = 50) -> Sequence[StoredRow]:
+        """Events that the order went past without giving them a place: there are none, unless somebody meddled."""
 
     def _insert(self, stored_events: Sequence[StoredEvent]) -> Sequence[StoredRow]:
         rows = [event for event in stored_events if isinstance(event, StoredRow)]
@@ -132,8 +139,9 @@ class Recorder(ApplicationRecorder):
         with self.reading() as connection:
             return [row_of(values) for values in connection.execute(statement)]
 
+    @abstractmethod
     def _stream_statement(self) -> Any:
-        raise NotImplementedError
+        """A SELECT of ``LOG_COLUMNS`` from the events, those without a place included."""
 
     def read_log(self, after: int, limit: int, *, until: int | None = None) -> Sequence[StoredRow]:
         """The log in its order: up to ``limit`` events whose position is greater than ``after``."""
@@ -219,7 +227,8 @@ class Recorder(ApplicationRecorder):
         with self.reading() as connection:
             return int(connection.scalar(statement) or 0)
 
-    # The rest of the library's interface: the same log under the library's names.
+    # The rest of the library's interface: the same log under the library's names. Its callers know of no sequencer, so
+    # what was committed is given its place first.
 
     def select_notifications(
         self,
@@ -230,6 +239,8 @@ class Recorder(ApplicationRecorder):
         *,
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
+        """The log as notifications whose ids are positions, from ``start`` up to ``stop``, both inclusive."""
+        self.sequence()
         statement = select(*LOG.c).order_by(LOG.c.position).limit(limit)
         if start is not None:
             statement = statement.where(LOG.c.position >= start if inclusive_of_start else LOG.c.position > start)
@@ -244,10 +255,12 @@ class Recorder(ApplicationRecorder):
         ]
 
     def max_notification_id(self) -> int | None:
-        return self.head() or None
+        """The log's head; None when nothing was recorded."""
+        return self.sequence() or None
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
-        raise NotImplementedError("readers of this log keep their own place; see ledger.consumers")
+        """Every notification after ``gt``, then those to come. Our own readers keep their place in the database."""
+        return PollingSubscription(self, gt, topics)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from eventsourcing.persistence import StoredEvent
 from sqlalchemy import insert, select
 
 from ledger.clock import Clock, to_text
-from ledger.store.envelope import leaf_of
+from ledger.store.envelope import StoredRow, leaf_of
 from ledger.store.prepared import Prepared
 from ledger.store.recorder import EVENTS, LOG_COLUMNS, Recorder, library_errors, values_of
 
@@ -47,6 +47,14 @@ class SQLiteRecorder(Recorder):
     def sequence(self) -> int:
         """On SQLite an event has its place from the moment it is committed."""
         return self.head()
+
+    def waiting(self) -> int:
+        """None ever wait."""
+        return 0
+
+    def passed_over(self, limit: int = 50) -> Sequence[StoredRow]:
+        """None: the place is part of the event's own row."""
+        return ()
 
     def _stream_statement(self) -> Any:
         return select(*EVENTS.c)

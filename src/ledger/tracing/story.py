@@ -22,7 +22,7 @@ from ledger.grants import Grant
 from ledger.policies.adoption import Adoption
 from ledger.policies.deadline_rules import RuleError, rule_book
 from ledger.projections.base import Key, Line, fold_event
-from ledger.projections.policies import in_order, policies
+from ledger.projections.policies import AdoptedPolicy, in_order, policies
 from ledger.projections.service_notes import ServiceNote
 from ledger.projections.timeliness import timeliness
 from ledger.store.codec import read
@@ -150,21 +150,22 @@ def _policies(recorder: Recorder, grant: Grant, drafted: NoteDrafted) -> list[Re
         if row.topic in (PolicyAdopted.TYPE, PolicyRetired.TYPE):
             recorded = read(row)
             event = recorded.event
-            if isinstance(event, PolicyAdopted | PolicyRetired) and event.rule_id in ours:
-                if event.program in (None, drafted.program):
-                    found.append(recorded)
+            if isinstance(event, PolicyAdopted | PolicyRetired) and (
+                event.rule_id in ours and event.program in (None, drafted.program)
+            ):
+                found.append(recorded)
     return found
 
 
 def _steps(told: Sequence[Recorded], note_id: str, contact_id: str) -> Iterator[Step]:
     """Fold the story as the views do, event by event."""
     services: dict[Key, Line[ServiceNote]] = {}
-    adopted: dict[Key, Line[object]] = {}
+    adopted: dict[Key, Line[AdoptedPolicy]] = {}
     known: tuple[Adoption, ...] = ()
     for number, recorded in enumerate(told, start=1):
         if type(recorded.event) in policies.routes:
             list(fold_event(policies, adopted, recorded))
-            known = in_order(adopted.values())  # type: ignore[arg-type]  # the policies view folds AdoptedPolicy rows
+            known = in_order(adopted.values())
         elif recorded.originator_id in (note_id, contact_id) and type(recorded.event) in timeliness.routes:
             list(fold_event(timeliness, services, recorded))
         line = services.get((contact_id,))

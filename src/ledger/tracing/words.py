@@ -59,7 +59,7 @@ def gap(claimed: datetime, recorded: datetime) -> str:
     return f"recorded {span(apart)} {'after' if apart > timedelta() else 'before'} it is said to have happened"
 
 
-def in_words(event: Event, zone: str, names: Names) -> str:
+def in_words(event: Event, names: Names) -> str:
     """What an event says, in a sentence; times that it carries keep the offset they were meant with."""
     match event:
         case ContactRecorded():

@@ -1,6 +1,8 @@
 -- The event store on PostgreSQL. Times are text: UTC, six decimals, 'Z'; they sort as they read (COLLATE "C").
 CREATE TABLE events (
     ticket          bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- Transaction ids begin anew when a dump is restored into another server: the default then goes up by one.
+    era             integer NOT NULL DEFAULT 1,
     xid             xid8    NOT NULL DEFAULT pg_current_xact_id(),
     stream_id       text    COLLATE "C" NOT NULL,
     version         integer NOT NULL CHECK (version >= 1),
@@ -25,7 +27,7 @@ CREATE TABLE events (
     CONSTRAINT events_command UNIQUE (command_id, command_index)
 );
 --;;
-CREATE INDEX events_order ON events (xid, ticket);
+CREATE INDEX events_order ON events (era, xid, ticket);
 --;;
 CREATE INDEX events_chart ON events (chart_id, ticket) WHERE chart_id IS NOT NULL;
 --;;
@@ -66,7 +68,7 @@ BEGIN
     NEW.xid := pg_current_xact_id();
     IF NEW.version > 1 AND NOT EXISTS (
         SELECT 1 FROM events
-        WHERE stream_id = NEW.stream_id AND version = NEW.version - 1 AND xid <= NEW.xid
+        WHERE stream_id = NEW.stream_id AND version = NEW.version - 1 AND (era, xid) <= (NEW.era, NEW.xid)
     ) THEN
         RAISE EXCEPTION 'version % of % comes out of turn', NEW.version, NEW.stream_id
             USING ERRCODE = 'unique_violation';

@@ -1,0 +1,146 @@
+"""``ledger timeliness``: the monthly review of note records, by staff member (PSC-15)."""
+
+from __future__ import annotations
+
+import calendar
+from datetime import date, datetime
+
+import click
+
+from ledger.aggregates.policy import AGENCY_KEY
+from ledger.cli.session import Moment, Session, pass_session
+from ledger.errors import BadInput
+from ledger.grants import Grant
+from ledger.policies.adoption import Adoption
+from ledger.projections import policies as policy_view
+from ledger.projections import timeliness as view
+from ledger.projections.base import fold_all
+from ledger.projections.note_review import AS_ADOPTED, LateNote, StaffReview, reading_name, review
+from ledger.projections.service_notes import ServiceNote
+from ledger.store.codec import read
+from ledger.tracing.page import Page, Section, Table, as_text
+from ledger.tracing.words import OUTCOMES, when
+
+
+@click.command()
+@click.option("--month", required=True, metavar="YYYY-MM", help="The month of the services.")
+@click.option("--staff", "staff_id", help="Only this staff member's notes.")
+@click.option("--program", help="Only this program.")
+@click.option("--as-known-at", type=Moment(), help="The review as it would have been at this time.")
+@pass_session
+def timeliness(
+    session: Session, month: str, staff_id: str | None, program: str | None, as_known_at: datetime | None
+) -> None:
+    """The monthly review of note records: counts and per cent by rating, and the late notes (PSC-15).
+
+    Each rule is counted as adopted for the service date, and under every reading beside it. Services without a note
+    count too. Ask for the reasons of one note with: ledger trace NOTE.
+
+    \b
+    Examples:
+      ledger --as STAFF timeliness --month 2025-11
+      ledger --as STAFF --json timeliness --month 2025-11 --staff STAFF --as-known-at 2025-12-05T09:00:00-08:00
+    """
+    first, last = _month(month)
+    session.catch_up()
+    with session.recorder.reading() as connection:
+        charts = view.charts_between(connection, first, last, staff_id)
+    grant = session.grant(charts, "timeliness", as_known_at=as_known_at)
+    if as_known_at is None:
+        with session.recorder.reading() as connection:
+            rows = view.services_between(connection, grant, first, last, staff_id)
+            adoptions = policy_view.adoptions(connection)
+    else:
+        rows, adoptions = _as_known(session, grant, charts, first, last, staff_id)
+    rows = [row for row in rows if program in (None, row.program)]
+    as_at = as_known_at or session.ledger.clock.now()
+    found = review(rows, adoptions, as_at)
+    local = as_at.astimezone(session.ledger.zone)
+    session.emit(
+        {"month": month, "as_at": local, "as_known_at": as_known_at, "program": program, "staff": found},
+        lambda: as_text(_page(month, local, found)),
+    )
+
+
+def _month(text: str) -> tuple[date, date]:
+    try:
+        first = date.fromisoformat(f"{text}-01")
+    except ValueError as fault:
+        raise BadInput(f"--month: {text!r} is not a month; write it as 2025-11") from fault
+    return first, first.replace(day=calendar.monthrange(first.year, first.month)[1])
+
+
+def _as_known(
+    session: Session, grant: Grant, charts: list[str], first: date, last: date, staff_id: str | None
+) -> tuple[list[ServiceNote], tuple[Adoption, ...]]:
+    """The same rows, folded again from the log up to the grant's position."""
+    rows: list[ServiceNote] = []
+    for chart_id in charts:
+        grant.check(chart_id)
+        events = (read(row) for row in session.recorder.read_chart(chart_id, until=grant.position))
+        rows += [line.row for line in fold_all(view.timeliness, events).values()]
+    rows = [
+        row
+        for row in rows
+        if first.isoformat() <= row.service_day <= last.isoformat() and staff_id in (None, row.staff_id)
+    ]
+    rows.sort(key=lambda row: (row.staff_id, row.service_day, row.contact_id))
+    agency = (read(row) for row in session.recorder.read_key(AGENCY_KEY, until=grant.position))
+    return rows, policy_view.in_order(fold_all(policy_view.policies, agency).values())
+
+
+def _page(month: str, as_at: datetime, found: tuple[StaffReview, ...]) -> Page:
+    services = sum(staff.services for staff in found)
+    return Page(
+        title=f"Review of note records, {month}",
+        under=(f"As at {when(as_at)}. Per cent is of the services that are signed or whose time is up.",),
+        lead=(f"{services} services by {len(found)} staff members." if found else "No services in this month.",),
+        sections=tuple(section for staff in found for section in _sections(staff)),
+    )
+
+
+def _sections(staff: StaffReview) -> list[Section]:
+    sentences = [
+        f"{staff.services} services: {staff.signed} signed, {staff.drafts} in draft, {staff.missing} without a note"
+        + (f"; {staff.in_error} more in error, out of account." if staff.in_error else "."),
+        *staff.problems,
+    ]
+    table = Table(
+        headings=("Program", "Rule", "Reading", "Due", "Outcome"),
+        rows=tuple(
+            (
+                tally.program,
+                f"{tally.rule_id} ({tally.role})",
+                tally.reading if tally.reading != AS_ADOPTED else f"{AS_ADOPTED} ({'; '.join(tally.in_force)})",
+                str(tally.due),
+                ", ".join(
+                    f"{OUTCOMES[outcome]} {count}"
+                    + (f" ({tally.percent[outcome]:.1f} %)" if outcome in tally.percent else "")
+                    for outcome, count in tally.counts.items()
+                ),
+            )
+            for tally in staff.tallies
+        ),
+        marked=frozenset(number for number, tally in enumerate(staff.tallies) if tally.reading == AS_ADOPTED),
+    )
+    sections = [Section(title=f"Staff {staff.staff_id}", sentences=tuple(sentences), table=table)]
+    if staff.late:
+        late = Table(
+            headings=("Service ended", "Note", "Recorded as signed", "Verdict in force"),
+            rows=tuple(_late_row(note) for note in staff.late),
+        )
+        sections.append(Section(title=f"Not in time, staff {staff.staff_id}", table=late))
+    return sections
+
+
+def _late_row(note: LateNote) -> tuple[str, ...]:
+    ended = datetime.fromisoformat(note.service_ended_at)
+    signed = note.state
+    if note.signed_at is not None:
+        signed = when(datetime.fromisoformat(note.signed_at).astimezone(ended.tzinfo))
+    verdicts = "; ".join(
+        f"{v.rule_id} {reading_name(v.reading, v.extension_reading)}: {OUTCOMES[v.outcome]}, due "
+        f"{when(datetime.fromisoformat(v.due))}"
+        for v in note.verdicts
+    )
+    return when(ended), note.note_id or f"none (contact {note.contact_id})", signed, verdicts

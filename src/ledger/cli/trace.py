@@ -1,0 +1,108 @@
+"""``ledger trace`` and ``ledger deadline``: was this note late, under which rule, by which clock; and when will it be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import click
+
+from ledger.cli.session import Moment, Session, pass_session, to_json
+from ledger.errors import BadInput
+from ledger.tracing.ahead import look_ahead, told_ahead
+from ledger.tracing.page import Page, as_html, as_svg, as_text
+from ledger.tracing.picture import deadline_picture, trace_picture
+from ledger.tracing.story import chart_of_note
+from ledger.tracing.told import told
+from ledger.tracing.trace import trace_note
+
+_KINDS = (".html", ".svg", ".json", ".txt")
+
+
+@click.command()
+@click.argument("note_id", metavar="NOTE")
+@click.option("--as-known-at", type=Moment(), help="What was in the record at this time; the verdict as of then.")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write FILE: .html, .svg, .json or .txt.")
+@pass_session
+def trace(session: Session, note_id: str, as_known_at: datetime | None, out: Path | None) -> None:
+    """Everything about a note's timeliness: each reading's deadline, both clocks, who knew what when (PSC-13 to PSC-15).
+
+    The read is recorded first. With --out, the answer is printed and the whole goes into the file.
+
+    \b
+    Examples:
+      ledger --as STAFF --purpose audit trace NOTE
+      ledger --as STAFF trace NOTE --out note.html
+      ledger --as STAFF --json trace NOTE --as-known-at 2025-11-24T09:00:00-08:00
+    """
+    _check_file(out)
+    session.recorder.sequence()
+    chart_id = chart_of_note(session.recorder, note_id)
+    grant = session.grant([chart_id], "trace" if out is None else "trace file", as_known_at=as_known_at)
+    zone = str(session.ledger.zone)
+    found = trace_note(session.recorder, grant, note_id, as_at=session.ledger.clock.now(), zone=zone)
+    _deliver(session, found, told(found), lambda: trace_picture(found), out)
+
+
+@click.command()
+@click.argument("document", metavar="DOCUMENT")
+@click.option("--program", required=True, help="The program: psc, ecm, css, …")
+@click.option("--at", "started_at", type=Moment(), required=True, help="When the service ended (or the discharge).")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write FILE: .html, .svg, .json or .txt.")
+@pass_session
+def deadline(session: Session, document: str, program: str, started_at: datetime, out: Path | None) -> None:
+    """When a document will be due, under every reading, with the arithmetic; no chart is opened (PSC-13, CSS-7).
+
+    \b
+    Examples:
+      ledger deadline progress_note --program psc --at 2026-11-20T15:00:00-08:00
+      ledger --json deadline crisis_note --program psc --at 2026-11-20T15:00:00-08:00
+      ledger deadline discharge_plan --program css --at 2026-11-20T15:00:00-06:00 --out due.svg
+    """
+    _check_file(out)
+    found = look_ahead(document, program, started_at)
+    page = told_ahead(found)
+
+    def picture() -> ET.Element | None:
+        return (
+            deadline_picture(page.title, found.started_at, found.limits, found.zone, program) if found.limits else None
+        )
+
+    _deliver(session, found, page, picture, out)
+
+
+def _check_file(out: Path | None) -> None:
+    """Refuse a file that could not be written before anything is read."""
+    if out is None:
+        return
+    if out.suffix.lower() not in _KINDS:
+        raise BadInput(f"--out: {out.name} is of no kind that can be written; end it with {', '.join(_KINDS)}")
+    if not out.absolute().parent.is_dir():
+        raise BadInput(f"--out: the folder {out.absolute().parent} does not exist; create it first")
+
+
+def _deliver(
+    session: Session, data: Any, page: Page, picture: Callable[[], ET.Element | None], out: Path | None
+) -> None:
+    """Write the file if there is one, then print."""
+    if out is not None:
+        out.write_text(_content(data, page, picture, out.suffix.lower()), encoding="utf-8")
+        session.emit(data, lambda: "\n".join([*page.lead, f"Written to {out}"]))
+        return
+    session.emit(data, lambda: as_text(page))
+
+
+def _content(data: Any, page: Page, picture: Callable[[], ET.Element | None], suffix: str) -> str:
+    if suffix == ".json":
+        return to_json(data) + "\n"
+    if suffix == ".txt":
+        return as_text(page) + "\n"
+    drawn = picture()
+    if suffix == ".html":
+        return as_html(page, drawn)
+    if drawn is None:
+        raise BadInput("--out: no rule sets a time limit here, so there is nothing to draw; write .html or .txt")
+    return as_svg(drawn)

@@ -1,0 +1,61 @@
+"""The generations of a view: their tables, which one is live, and the locks that keep two processes apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, insert, text
+
+from ledger.consumers.tables import LIVE
+from ledger.projections.base import Projection
+
+
+@dataclass(frozen=True)
+class Stand:
+    """One generation of one projection: the id its place is kept under, and its table."""
+
+    projection: Projection[Any]
+    generation: int
+    table: Table
+
+    @property
+    def id(self) -> str:
+        return f"{self.projection.name}.{self.generation}"
+
+    @classmethod
+    def of(cls, projection: Projection[Any], generation: int) -> Stand:
+        return cls(projection, generation, projection.table(generation))
+
+
+def lock_views(connection: Connection) -> None:
+    """One process at a time makes or switches tables of views (SQLite's write lock does the same)."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(1818583912)")
+
+
+def lock_generation(connection: Connection, stand: Stand) -> None:
+    """One process at a time changes the rows of a generation, whichever partitions it reads (as above for SQLite)."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(1818583913, hashtext(:id))"), {"id": stand.id})
+
+
+def make_generation(connection: Connection, projection: Projection[Any], generation: int) -> None:
+    """Make the table of a generation, empty."""
+    table = projection.table(generation)
+    table.drop(connection, checkfirst=True)
+    table.create(connection)
+
+
+def make_live(connection: Connection, projection: Projection[Any], generation: int) -> None:
+    """Let queries read this generation from now on, in the caller's transaction: a reader never sees a half."""
+    names = ", ".join(column.name for column in projection.table(generation).columns)
+    connection.exec_driver_sql(f"DROP VIEW IF EXISTS view_{projection.name}")
+    connection.exec_driver_sql(
+        f"CREATE VIEW view_{projection.name} AS SELECT {names} FROM rows_{projection.name}_g{generation}"  # noqa: S608
+    )
+    connection.execute(delete(LIVE).where(LIVE.c.projection == projection.name))
+    connection.execute(
+        insert(LIVE),
+        [{"projection": projection.name, "generation": generation, "projection_version": projection.version}],
+    )

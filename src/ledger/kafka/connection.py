@@ -1,0 +1,104 @@
+"""Connecting to Kafka: brokers, topic, and the security settings, read from the environment and checked.
+
+| name | meaning |
+|---|---|
+| ``LEDGER_KAFKA`` | brokers: ``host:port`` or several with commas |
+| ``LEDGER_KAFKA_TOPIC`` | the topic of the log; ``ledger.events`` by default |
+| ``LEDGER_KAFKA_CA`` | a file of certificates to trust; turns TLS on |
+| ``LEDGER_KAFKA_CERTIFICATE``, ``LEDGER_KAFKA_KEY`` | files for mutual TLS |
+| ``LEDGER_KAFKA_USER``, ``LEDGER_KAFKA_PASSWORD_FILE`` | SASL user, and a file with the password |
+| ``LEDGER_KAFKA_MECHANISM`` | ``SCRAM-SHA-512`` by default, or ``SCRAM-SHA-256``, ``PLAIN`` |
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ledger.errors import BadInput
+
+_BROKER = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})\Z")
+_TOPIC = re.compile(r"^[A-Za-z0-9._-]{1,249}\Z")
+_MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
+
+
+class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which brokers, which topic, and how to prove who we are."""
+
+    brokers: tuple[str, ...]
+    topic: str = "ledger.events"
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    user: str | None = None
+    password: str | None = None
+    mechanism: str = "SCRAM-SHA-512"
+
+    def client(self) -> dict[str, Any]:
+        """The settings as kafka-python takes them."""
+        tls, sasl = self.ca is not None, self.user is not None
+        found: dict[str, Any] = {
+            "bootstrap_servers": list(self.brokers),
+            "client_id": "ledger",
+            "security_protocol": ("SASL_" if sasl else "") + ("SSL" if tls else "PLAINTEXT"),
+        }
+        if tls:
+            found |= {"ssl_cafile": self.ca, "ssl_certfile": self.certificate, "ssl_keyfile": self.key}
+        if sasl:
+            found |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.user,
+                "sasl_plain_password": self.password,
+            }
+        return found
+
+
+def read_kafka_settings(environment: Mapping[str, str] | None = None) -> KafkaSettings | None:
+    """The Kafka settings of the environment, None when LEDGER_KAFKA is not set; a wrong one is named."""
+    environment = os.environ if environment is None else environment
+    named = environment.get("LEDGER_KAFKA", "")
+    if not named:
+        return None
+    brokers = tuple(part.strip() for part in named.split(",") if part.strip())
+    for broker in brokers:
+        found = _BROKER.match(broker)
+        if found is None or not 0 < int(found.group(2)) < 65536:
+            raise BadInput(f"LEDGER_KAFKA: {broker!r} is not a broker; write host:port, several with commas")
+    topic = environment.get("LEDGER_KAFKA_TOPIC", "ledger.events")
+    if not _TOPIC.match(topic):
+        raise BadInput(f"LEDGER_KAFKA_TOPIC: {topic!r} is not a topic name; use letters, digits, dots and dashes")
+    mechanism = environment.get("LEDGER_KAFKA_MECHANISM", "SCRAM-SHA-512")
+    if mechanism not in _MECHANISMS:
+        raise BadInput(f"LEDGER_KAFKA_MECHANISM: {mechanism!r} is not known; use one of {', '.join(_MECHANISMS)}")
+    user, password_file = environment.get("LEDGER_KAFKA_USER"), environment.get("LEDGER_KAFKA_PASSWORD_FILE")
+    if (user is None) != (password_file is None):
+        raise BadInput("LEDGER_KAFKA_USER: set it together with LEDGER_KAFKA_PASSWORD_FILE")
+    return KafkaSettings(
+        brokers=brokers,
+        topic=topic,
+        ca=_file(environment, "LEDGER_KAFKA_CA"),
+        certificate=_file(environment, "LEDGER_KAFKA_CERTIFICATE"),
+        key=_file(environment, "LEDGER_KAFKA_KEY"),
+        user=user,
+        password=_secret(password_file) if password_file else None,
+        mechanism=mechanism,
+    )
+
+
+def _file(environment: Mapping[str, str], name: str) -> str | None:
+    path = environment.get(name)
+    if path and not Path(path).is_file():
+        raise BadInput(f"{name}: there is no file {path}")
+    return path or None
+
+
+def _secret(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as fault:
+        raise BadInput(f"LEDGER_KAFKA_PASSWORD_FILE: cannot be read: {fault.strerror}") from fault

@@ -1,0 +1,380 @@
+"""The Service Utilization Summary: a worker's billable time beside the target, by day, week and month (PSC-1 to PSC-5).
+
+The rating under every reading stands beside the one the agency adopted, each with the steps that were counted. A
+summary that was reviewed keeps its reviewed figures; what came later shows as a restated difference beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from fractions import Fraction
+
+import msgspec
+
+from ledger.policies.adoption import Adoption, holding_adoption
+from ledger.policies.productivity import (
+    Rating,
+    Workday,
+    billable_minutes,
+    productivity_rules,
+    rate_month_every_reading,
+    week_figure,
+)
+from ledger.projections.base import Line
+from ledger.projections.staffing import StaffMember, calendar_of, days_between, workdays
+from ledger.projections.utilisation import Review, UtilisedService
+
+Services = Sequence[Line[UtilisedService]]
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """A month under one reading of PSC-2, PSC-3 and PSC-4. Amounts are minutes; ``steps`` hold them exactly."""
+
+    adopted: bool
+    measure: str
+    ramp_reading: str
+    floor_reading: str
+    value: str
+    above_band: bool
+    billable_minutes: int
+    days_worked: float
+    target_minutes: float
+    floor_minutes: float
+    top_minutes: int
+    shortfall_minutes: float
+    steps: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+class Week(msgspec.Struct, frozen=True, kw_only=True):
+    """A week, Monday to Sunday, beside its target; a week is not rated."""
+
+    week_of: date
+    billable_minutes: int
+    days_worked: float
+    target_minutes: float
+    difference_minutes: float
+    units: int
+    steps: tuple[str, ...]
+
+
+class LateEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A service that was recorded, signed or changed after a review; a day and minutes, no client."""
+
+    service_day: str
+    direct_minutes: int
+    counted: bool
+    last_position: int
+
+
+class Restated(msgspec.Struct, frozen=True, kw_only=True):
+    """A review's figures as they were frozen, the same figures now, and what came in between."""
+
+    review: Review
+    billable_minutes_now: int
+    target_minutes_now: int
+    rating_now: str
+    difference_minutes: int
+    changed: bool
+    late_entries: tuple[LateEntry, ...]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker's month. ``waiting`` are billable services that do not count because no note is signed."""
+
+    staff_id: str
+    name: str
+    program: str | None
+    month: str
+    billable_minutes: int
+    units: int
+    units_by_code: dict[str, int]
+    waiting_services: int
+    waiting_minutes: int
+    by_day: dict[str, int]
+    adopted: Verdict
+    readings: tuple[Verdict, ...]
+    adoptions: tuple[str, ...]
+    weeks: tuple[Week, ...]
+    restated: tuple[Restated, ...]
+
+
+class WeekSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker's week, for weekly supervision (PSC-5)."""
+
+    staff_id: str
+    name: str
+    program: str | None
+    week: Week
+    waiting_services: int
+    waiting_minutes: int
+    restated: tuple[Restated, ...]
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of a period that a review freezes; a part minute of the target is rounded to the nearest minute."""
+
+    first_day: date
+    last_day: date
+    billable_minutes: int
+    target_minutes: int
+    rating: str
+
+
+def whole_weeks(first: date, last: date) -> tuple[date, date]:
+    """The Monday on or before a day and the Sunday on or after another: what the weeks of a month need."""
+    return first - timedelta(days=first.weekday()), last + timedelta(days=6 - last.weekday())
+
+
+def month_summary(
+    member: StaffMember,
+    services: Services,
+    adoptions: Sequence[Adoption],
+    reviews: Iterable[Line[Review]],
+    first: date,
+    last: date,
+) -> Summary:
+    """A worker's month from the services of its whole weeks (see ``whole_weeks``).
+
+    Raises ``LookupError`` for a month without a rule and ``CalendarError`` for one that the calendar does not cover.
+    """
+    mine = [line for line in services if line.row.staff_id == member.staff_id]
+    in_month = _within(mine, first, last)
+    readings, words = _verdicts(member, in_month, adoptions, first, last)
+    adopted = next(one for one in readings if one.adopted)
+    counted = [line.row for line in in_month if line.row.counted]
+    waiting = _waiting(in_month)
+    by_day: dict[str, int] = {}
+    by_code: dict[str, int] = {}
+    for row in counted:
+        by_day[row.service_day] = by_day.get(row.service_day, 0) + row.direct_minutes
+        by_code[row.code or "no code"] = by_code.get(row.code or "no code", 0) + row.units
+    monday, _ = whole_weeks(first, last)
+    mondays = [monday + timedelta(days=7 * n) for n in range((last - monday).days // 7 + 1)]
+    figures = _figures(adopted, first, last)
+    return Summary(
+        staff_id=member.staff_id,
+        name=member.name,
+        program=member.program,
+        month=f"{first:%Y-%m}",
+        billable_minutes=adopted.billable_minutes,
+        units=sum(row.units for row in counted),
+        units_by_code=dict(sorted(by_code.items())),
+        waiting_services=len(waiting),
+        waiting_minutes=sum(row.direct_minutes for row in waiting),
+        by_day=dict(sorted(by_day.items())),
+        adopted=adopted,
+        readings=readings,
+        adoptions=words,
+        weeks=tuple(_week(member, mine, adoptions, one) for one in mondays),
+        restated=_restated(member, reviews, figures, in_month),
+    )
+
+
+def week_summary(
+    member: StaffMember,
+    services: Services,
+    adoptions: Sequence[Adoption],
+    reviews: Iterable[Line[Review]],
+    monday: date,
+) -> WeekSummary:
+    """A worker's week, Monday to Sunday."""
+    sunday = monday + timedelta(days=6)
+    mine = [line for line in services if line.row.staff_id == member.staff_id]
+    in_week = _within(mine, monday, sunday)
+    waiting = _waiting(in_week)
+    week = _week(member, mine, adoptions, monday)
+    return WeekSummary(
+        staff_id=member.staff_id,
+        name=member.name,
+        program=member.program,
+        week=week,
+        waiting_services=len(waiting),
+        waiting_minutes=sum(row.direct_minutes for row in waiting),
+        restated=_restated(member, reviews, week_figures(week), in_week),
+    )
+
+
+def month_figures(summary: Summary, first: date, last: date) -> Figures:
+    """What a review of a month freezes."""
+    return _figures(summary.adopted, first, last)
+
+
+def _figures(adopted: Verdict, first: date, last: date) -> Figures:
+    return Figures(
+        first_day=first,
+        last_day=last,
+        billable_minutes=adopted.billable_minutes,
+        target_minutes=_nearest(Fraction(adopted.target_minutes)),
+        rating=adopted.value,
+    )
+
+
+def week_figures(week: Week) -> Figures:
+    """What a review of a week freezes; a week is not rated."""
+    return Figures(
+        first_day=week.week_of,
+        last_day=week.week_of + timedelta(days=6),
+        billable_minutes=week.billable_minutes,
+        target_minutes=_nearest(Fraction(week.target_minutes)),
+        rating="not_rated",
+    )
+
+
+def _verdicts(
+    member: StaffMember, services: Services, adoptions: Sequence[Adoption], first: date, last: date
+) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
+    """The month under every measure, ramp and floor reading; exactly one is the adopted one."""
+    rules = productivity_rules(first)
+    chosen, words = _adopted(adoptions, member, first)
+    measure = chosen.get("PSC-3", rules.measures[0].id)
+    ramp = chosen.get("PSC-2", rules.ramps[0].id)
+    floor = chosen.get("PSC-4", rules.floors[0].id)
+    days = workdays(member, days_between(first, last))
+    before = _before(member, days)
+    found: list[Verdict] = []
+    for row in rules.measures:
+        minutes = _measured(services, first, row.id)
+        ratings = rate_month_every_reading(
+            first,
+            minutes,
+            days,
+            hired_on=_hired(member),
+            left_on=_left(member),
+        )
+        for rating in ratings:
+            is_adopted = (row.id, rating.ramp_reading, rating.floor_reading) == (measure, ramp, floor)
+            steps = (*before, f"billable ({row.id}: {row.words}) = {minutes} min", *rating.steps)
+            found.append(_verdict(rating, row.id, is_adopted, steps))
+    return tuple(sorted(found, key=lambda one: not one.adopted)), words
+
+
+def _verdict(rating: Rating, measure: str, adopted: bool, steps: tuple[str, ...]) -> Verdict:
+    return Verdict(
+        adopted=adopted,
+        measure=measure,
+        ramp_reading=rating.ramp_reading,
+        floor_reading=rating.floor_reading,
+        value=rating.value,
+        above_band=rating.above_band,
+        billable_minutes=rating.billable_minutes,
+        days_worked=float(rating.days_worked),
+        target_minutes=float(rating.target_minutes),
+        floor_minutes=float(rating.floor_minutes),
+        top_minutes=rating.top_minutes,
+        shortfall_minutes=float(rating.shortfall_minutes),
+        steps=steps,
+        sources=rating.sources,
+    )
+
+
+def _adopted(adoptions: Sequence[Adoption], member: StaffMember, day: date) -> tuple[dict[str, str], tuple[str, ...]]:
+    chosen: dict[str, str] = {}
+    words: list[str] = []
+    for rule in ("PSC-2", "PSC-3", "PSC-4"):
+        holding = holding_adoption(adoptions, rule, member.program or "", day)
+        if holding is None:
+            words.append(f"nobody had adopted a reading of {rule} for {day}: the table's default holds")
+        else:
+            chosen[rule] = holding.reading
+            words.append(holding.words())
+    return chosen, tuple(words)
+
+
+def _before(member: StaffMember, days: Sequence[Workday]) -> tuple[str, ...]:
+    steps: list[str] = []
+    if not member.schedules:
+        steps.append(f"no schedule is recorded for {member.name}: record one (set-schedule) to count days worked")
+    elif not days:
+        steps.append("the schedule has no workday in this period")
+    if calendar_of(member) is None:
+        steps.append(f"no calendar is known for {', '.join(member.programs) or 'no program'}: no holiday is counted")
+    closed = [day for day in days if day.holiday is not None]
+    steps += [f"{day.day.isoformat()} is an agency holiday: {day.holiday}" for day in closed]
+    return tuple(steps)
+
+
+def _week(member: StaffMember, services: Services, adoptions: Sequence[Adoption], monday: date) -> Week:
+    in_week = _within(services, monday, monday + timedelta(days=6))
+    rules = productivity_rules(monday)
+    chosen, _ = _adopted(adoptions, member, monday)
+    minutes = _measured(in_week, monday, chosen.get("PSC-3", rules.measures[0].id))
+    days = workdays(member, days_between(monday, monday + timedelta(days=6)))
+    figure = week_figure(
+        monday,
+        minutes,
+        days,
+        hired_on=_hired(member),
+        left_on=_left(member),
+        ramp_reading=chosen.get("PSC-2"),
+    )
+    return Week(
+        week_of=monday,
+        billable_minutes=minutes,
+        days_worked=float(figure.days_worked),
+        target_minutes=float(figure.target_minutes),
+        difference_minutes=float(figure.difference_minutes),
+        units=sum(line.row.units for line in in_week if line.row.counted),
+        steps=(*_before(member, days), *figure.steps),
+    )
+
+
+def _restated(
+    member: StaffMember, reviews: Iterable[Line[Review]], now: Figures, services: Services
+) -> tuple[Restated, ...]:
+    """Every review of this period, beside the figures of now; what changed since is named by day and minutes."""
+    period = (member.staff_id, now.first_day.isoformat(), now.last_day.isoformat())
+    found: list[Restated] = []
+    for line in reviews:
+        review = line.row
+        if (review.staff_id, review.first_day, review.last_day) != period:
+            continue
+        late = tuple(
+            LateEntry(
+                service_day=one.row.service_day,
+                direct_minutes=one.row.direct_minutes,
+                counted=one.row.counted,
+                last_position=one.last_position,
+            )
+            for one in sorted(services, key=lambda one: one.last_position)
+            if one.last_position > review.position
+        )
+        frozen = (review.billable_minutes, review.target_minutes, review.rating)
+        found.append(
+            Restated(
+                review=review,
+                billable_minutes_now=now.billable_minutes,
+                target_minutes_now=now.target_minutes,
+                rating_now=now.rating,
+                difference_minutes=now.billable_minutes - review.billable_minutes,
+                changed=frozen != (now.billable_minutes, now.target_minutes, now.rating),
+                late_entries=late,
+            )
+        )
+    return tuple(found)
+
+
+def _within(services: Services, first: date, last: date) -> list[Line[UtilisedService]]:
+    return [line for line in services if first.isoformat() <= line.row.service_day <= last.isoformat()]
+
+
+def _waiting(services: Services) -> list[UtilisedService]:
+    return [line.row for line in services if line.row.billable and not line.row.counted and not line.row.in_error]
+
+
+def _measured(services: Services, day: date, measure: str) -> int:
+    counted = ((line.row.direct_minutes, line.row.units) for line in services if line.row.counted)
+    return billable_minutes(counted, day, measure)
+
+
+def _hired(member: StaffMember) -> date:
+    return date.fromisoformat(member.hired_on)
+
+
+def _left(member: StaffMember) -> date | None:
+    return date.fromisoformat(member.last_day) if member.last_day else None
+
+
+def _nearest(minutes: Fraction) -> int:
+    return int(minutes + Fraction(1, 2))

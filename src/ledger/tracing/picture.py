@@ -1,0 +1,312 @@
+"""The picture of a trace: the service, the deadlines of every reading and the events on both clocks, on one axis (SVG).
+
+It reads in black and white: what is in force is solid and bold, what is not is an outline, closed days are hatched.
+Nothing overlaps by construction: every deadline has a line of its own, its words stand in the margins, and events
+that would touch are stacked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from xml.etree import ElementTree as ET
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from ledger.policies.calendar import CalendarError
+from ledger.policies.calendar import calendar as calendar_of
+from ledger.policies.deadline_rules import rule_book
+from ledger.tracing.findings import Limit, Trace
+from ledger.tracing.page import element
+from ledger.tracing.words import OUTCOMES, local
+
+_WIDTH, _LEFT, _RIGHT = 1180.0, 300.0, 250.0
+_LANE, _DOT = 22.0, 9.0
+_INK, _SOFT = "#111", "#666"
+
+
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """One deadline's line, from the clock's start to ``due``: its name at the left, what came of it at the right."""
+
+    label: str
+    due: datetime
+    said: str
+    solid: bool
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """One event: its number in the table, and where it stands on the person's clock and on the server's."""
+
+    number: int
+    claimed: datetime
+    recorded: datetime
+    title: str
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A moment that matters to every deadline: a line across all of them, with its words above."""
+
+    at: datetime
+    label: str
+    dashed: bool = False
+
+
+def trace_picture(trace: Trace) -> ET.Element | None:
+    """The picture of a trace; None where no rule could be applied, so that there is nothing to draw."""
+    if not trace.opinions:
+        return None
+    bars = [
+        Bar(
+            label=f"{opinion.rule_id} {opinion.reading}",
+            due=opinion.due,
+            said=f"{local(opinion.due, trace.zone)[:-7]} {OUTCOMES[opinion.outcome]}",
+            solid=opinion.adopted,
+        )
+        for opinion in trace.opinions
+    ]
+    marks = [
+        Mark(number=e.number, claimed=e.occurred_at, recorded=e.recorded_at, title=f"{e.number}: {e.words}")
+        for e in trace.events
+    ]
+    lines = [Line(at=trace.service_ended_at, label=f"Service ended {local(trace.service_ended_at, trace.zone)}")]
+    if trace.signature is not None:
+        claimed, recorded = trace.signature.claimed_at, trace.signature.recorded_at
+        lines.append(Line(at=recorded, label=f"Signed, by the server's clock {local(recorded, trace.zone)}"))
+        if abs(recorded - claimed) >= timedelta(seconds=1):
+            own = f"Signed, by their own clock {local(claimed, trace.zone)}"
+            lines.append(Line(at=claimed, label=own, dashed=True))
+    return draw(f"Timeline of note {trace.note_id}", bars, marks, lines, trace.zone, trace.program)
+
+
+def deadline_picture(title: str, started: datetime, limits: Sequence[Limit], zone: str, program: str) -> ET.Element:
+    """The picture of deadlines before anything is written."""
+    bars = [
+        Bar(
+            label=limit.limit + (" [default]" if limit.adopted else ""),
+            due=limit.due,
+            said=f"due {local(limit.due, zone)}",
+            solid=limit.adopted,
+        )
+        for limit in limits
+    ]
+    return draw(title, bars, (), [Line(at=started, label=f"Clock started {local(started, zone)}")], zone, program)
+
+
+class _Axis:
+    """Where a moment lies, from left to right. The axis is linear in elapsed time, so a day of 25 hours is wider."""
+
+    def __init__(self, first: datetime, last: datetime, zone: str) -> None:
+        margin = max((last - first) * 0.04, timedelta(minutes=30))
+        self.first, self.last = (first - margin).astimezone(UTC), (last + margin).astimezone(UTC)
+        self.zone = ZoneInfo(zone)
+        self.left, self.right = _LEFT, _WIDTH - _RIGHT
+
+    def x(self, at: datetime) -> float:
+        share = (at.astimezone(UTC) - self.first) / (self.last - self.first)
+        return self.left + share * (self.right - self.left)
+
+    def holds(self, at: datetime) -> bool:
+        return self.first <= at.astimezone(UTC) <= self.last
+
+    def days(self) -> list[tuple[date, float, float]]:
+        """Each local day that the axis touches, with its edges."""
+        found = []
+        day = self.first.astimezone(self.zone).date()
+        while (start := self._midnight(day)) < self.last:
+            end = self._midnight(day + timedelta(days=1))
+            found.append((day, self.x(max(start, self.first)), self.x(min(end, self.last))))
+            day += timedelta(days=1)
+        return found
+
+    def _midnight(self, day: date) -> datetime:
+        return datetime.combine(day, time(), tzinfo=self.zone).astimezone(UTC)
+
+
+def draw(
+    title: str, bars: Sequence[Bar], marks: Sequence[Mark], lines: Sequence[Line], zone: str, program: str
+) -> ET.Element:
+    """Draw deadlines, lines across them, and events; times that lie far outside are named at the edge."""
+    moments = [bar.due.astimezone(UTC) for bar in bars] + [line.at.astimezone(UTC) for line in lines]
+    first, last = min(moments), max(moments)
+    reach = (last - first) * 0.5
+    near = [at for m in marks for at in (m.claimed.astimezone(UTC), m.recorded.astimezone(UTC))]
+    near = [at for at in near if first - reach <= at <= last + reach]
+    axis = _Axis(min([first, *near]), max([last, *near]), zone)
+    heads = 18.0 * len(lines) + 8
+    top = heads + 34
+    parts: list[ET.Element] = []
+    y = top
+    for bar in bars:
+        parts += _bar(axis, bar, lines[0].at, y)
+        y += _LANE
+    bottom = y + 4
+    if marks:
+        y += 14
+        parts.append(_line(8, y - 6, _WIDTH - 8, y - 6, stroke="#999"))
+        y = _events(axis, marks, y, parts)
+        bottom = y
+    ground = [*_ground(axis, top - 34, bottom, _closed(program)), *_heads(axis, lines, bottom)]
+    height = y + 10
+    return element(
+        "svg",
+        element("title", title),
+        element("desc", "; ".join([*(line.label for line in lines), *(f"{bar.label}: {bar.said}" for bar in bars)])),
+        _patterns(),
+        element("rect", x=0.0, y=0.0, width=_WIDTH, height=height, fill="#fff"),
+        *ground,
+        *parts,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {_WIDTH:g} {height:g}",
+        width=_WIDTH,
+        height=height,
+        role="img",
+        font_family="system-ui, Helvetica, Arial, sans-serif",
+        font_size="12",
+    )
+
+
+def _patterns() -> ET.Element:
+    stripe = element("path", d="M0 6 L6 0", stroke="#bbb", stroke_width=1.0)
+    pattern = element("pattern", stripe, id="closed", width=6.0, height=6.0, patternUnits="userSpaceOnUse")
+    return element("defs", pattern)
+
+
+def _closed(program: str) -> Callable[[date], str | None]:
+    try:
+        days = calendar_of(rule_book().program(program).calendar)
+    except LookupError:
+        return lambda _: None
+
+    def why(day: date) -> str | None:
+        try:
+            return days.why_not(day)
+        except CalendarError:
+            return None
+
+    return why
+
+
+def _ground(axis: _Axis, y: float, bottom: float, closed: Callable[[date], str | None]) -> list[ET.Element]:
+    """The days: hatched where the offices are closed, named as often as there is room."""
+    days = axis.days()
+    parts = [_line(axis.left, y + 32, axis.right, y + 32)]
+    width = (axis.right - axis.left) / max(len(days), 1)
+    step = next((n for n in (1, 2, 7, 14, 28, 91, 182, 364) if n * width >= 52), 728)
+    named = -100.0
+    for number, (day, left, right) in enumerate(days):
+        why = closed(day) if len(days) <= 130 else None
+        if why is not None:
+            box = element("rect", x=left, y=y + 32, width=right - left, height=bottom - y - 32, fill="url(#closed)")
+            box.append(element("title", f"{day}: {why}"))
+            parts.append(box)
+        if step == 1 or number % step == 0:
+            if number:
+                parts.append(_line(left, y + 26, left, bottom, stroke="#ccc"))
+            if right - left >= 30 * (step == 1) and left - named >= 48:
+                middle = (left + right) / 2 if step == 1 else left
+                anchor = "middle" if step == 1 else "start"
+                parts.append(_text(f"{day:%a}" if step == 1 else f"{day:%Y}", middle, y + 12, anchor, fill=_SOFT))
+                parts.append(_text(f"{day:%m-%d}", middle, y + 26, anchor))
+                named = left
+    return parts
+
+
+def _heads(axis: _Axis, lines: Sequence[Line], bottom: float) -> list[ET.Element]:
+    """The lines across everything, each with its words on a line of its own above the axis."""
+    parts = []
+    for number, line in enumerate(lines):
+        x, y = axis.x(line.at), 14 + 18.0 * number
+        dashes = "5 4" if line.dashed else None
+        parts.append(_line(x, y + 4, x, bottom, stroke_width=1.6, stroke_dasharray=dashes))
+        right = x > (axis.left + axis.right) / 2
+        parts.append(_text(line.label, x + (-6 if right else 6), y, "end" if right else "start", font_weight="600"))
+    return parts
+
+
+def _bar(axis: _Axis, bar: Bar, started: datetime, y: float) -> list[ET.Element]:
+    left, right = sorted((axis.x(started), axis.x(bar.due)))
+    weight = "700" if bar.solid else None
+    middle = y + _LANE / 2
+    return [
+        _text(_fit(bar.label, 50 if not bar.solid else 46), _LEFT - 10, middle + 4, "end", font_weight=weight),
+        element(
+            "rect",
+            x=left,
+            y=middle - 5,
+            width=max(right - left, 1.0),
+            height=10.0,
+            fill=_INK if bar.solid else "#fff",
+            stroke=_INK,
+            stroke_width=1.0,
+        ),
+        _line(axis.x(bar.due), middle - 9, axis.x(bar.due), middle + 9, stroke_width=3.0),
+        _text(bar.said, axis.right + 10, middle + 4, "start", font_weight=weight),
+    ]
+
+
+def _events(axis: _Axis, marks: Sequence[Mark], y: float, parts: list[ET.Element]) -> float:
+    """Two lanes of numbered events, their own clocks above the server's, joined where the two differ."""
+    shown = [mark for mark in marks if axis.holds(mark.recorded) and axis.holds(mark.claimed)]
+    aside = [mark for mark in marks if mark not in shown]
+    claimed = _stacked([axis.x(mark.claimed) for mark in shown])
+    recorded = _stacked([axis.x(mark.recorded) for mark in shown])
+    height = 2 * _DOT + 3
+    lower = y + height * (max(claimed, default=0) + 1) + 16
+    parts.append(_text("Events, by their own clocks", _LEFT - 10, y + 14, "end", font_weight="600"))
+    parts.append(_text("Events, by the server's clock", _LEFT - 10, lower + 14, "end", font_weight="600"))
+    places = [
+        (
+            mark,
+            axis.x(mark.claimed),
+            y + _DOT + 1 + height * up,
+            axis.x(mark.recorded),
+            lower + _DOT + 1 + height * down,
+        )
+        for mark, up, down in zip(shown, claimed, recorded, strict=True)
+    ]
+    parts += [_line(x1, y1, x2, y2, stroke="#999") for _, x1, y1, x2, y2 in places if abs(x1 - x2) > 2]
+    for mark, x1, y1, x2, y2 in places:
+        parts.append(_dot(x1, y1, mark, solid=False))
+        parts.append(_dot(x2, y2, mark, solid=True))
+    bottom = lower + height * (max(recorded, default=0) + 1) + 4
+    if aside:
+        numbers = ", ".join(str(mark.number) for mark in aside)
+        parts.append(_text(_fit(f"Outside these days: {numbers}", 40), axis.right + 10, lower + 14, "start"))
+    return bottom
+
+
+def _stacked(xs: Iterable[float]) -> list[int]:
+    """For each dot the lowest level on which it touches no earlier one."""
+    placed: list[list[float]] = []
+    levels = []
+    for x in xs:
+        for level, row in enumerate(placed):
+            if all(abs(x - other) >= 2 * _DOT + 2 for other in row):
+                row.append(x)
+                levels.append(level)
+                break
+        else:
+            placed.append([x])
+            levels.append(len(placed) - 1)
+    return levels
+
+
+def _dot(x: float, y: float, mark: Mark, *, solid: bool) -> ET.Element:
+    circle = element("circle", cx=x, cy=y, r=_DOT, fill=_INK if solid else "#fff", stroke=_INK)
+    label = _text(str(mark.number), x, y + 4, "middle", fill="#fff" if solid else _INK, font_size="11")
+    return element("g", element("title", mark.title), circle, label)
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, **more: str | float | None) -> ET.Element:
+    style: dict[str, str | float | None] = {"stroke": _INK, "stroke_width": 1.0, **more}
+    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, **style)
+
+
+def _text(text: str, x: float, y: float, anchor: str, **more: str | float | None) -> ET.Element:
+    style: dict[str, str | float | None] = {"fill": _INK, **more}
+    return element("text", text, x=x, y=y, text_anchor=anchor, **style)
+
+
+def _fit(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
