@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,20 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.create()
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[str], Recorder]]:
+    """Opens further stores, by their URL and by the machine's clock, and closes them after the test."""
+    recorders: list[Recorder] = []
+
+    def open_another(url: str) -> Recorder:
+        recorders.append(open_store(url))
+        return recorders[-1]
+
+    yield open_another
+    for recorder in recorders:
+        recorder.engine.dispose()
 
 
 @pytest.fixture

@@ -50,6 +50,18 @@ def _allowed(name: str, value: Any) -> Any:
     return text if (_MESSAGE if name == "event" else _LABEL).match(text) else _WITHHELD
 
 
+def _to_standard_error(*_: Any) -> structlog.PrintLogger:
+    """Standard error as it is when the line is written, not as it was when the logs were set up."""
+    return structlog.PrintLogger(sys.stderr)
+
+
+def get_logger(name: str) -> Any:
+    """A logger of one of our rooms; where nobody has set the logs up, they are quiet and allowed lines only."""
+    if not structlog.is_configured():
+        configure_logs("auto")
+    return structlog.get_logger(name)
+
+
 def configure_logs(style: LogStyle, *, verbose: bool = False) -> None:
     """Set up structlog for this process; lines go to standard error."""
     readable = style == "console" or (style == "auto" and sys.stderr.isatty())
@@ -63,6 +75,6 @@ def configure_logs(style: LogStyle, *, verbose: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=_to_standard_error,
         cache_logger_on_first_use=False,
     )

@@ -53,6 +53,7 @@ def test_a_time_means_everything_recorded_by_then_and_nothing_after(what: list[S
             pass
         chart_id = world.charts[0]
         rows = world.recorder.read_log(0, world.recorder.sequence())
+        world.clock.advance(timedelta(minutes=1))
         for row in rows:
             grant = world.read([chart_id], as_known_at=row.recorded)
             seen = chart_as_known(world.recorder, grant, chart_id)

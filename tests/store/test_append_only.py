@@ -1,9 +1,9 @@
-"""The database itself refuses to change, remove or replace what was recorded, and the application needs no such right."""
+"""The database itself refuses to change, remove or replace what was recorded; the application needs no such right."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import Engine, text
@@ -14,7 +14,7 @@ from tests.store.agency import said_log, small_agency
 
 from ledger.application.commands import Ledger
 from ledger.errors import IntegrityFault
-from ledger.store.database import migrate, open_engine, open_store
+from ledger.store.database import migrate, open_engine
 from ledger.store.recorder import EVENT_COLUMNS, LOG_COLUMNS, Recorder
 
 TEXTS = [("a", "one"), ("b", "two"), ("a", "three")]
@@ -48,19 +48,19 @@ def test_no_event_is_removed_or_renumbered(filled: Recorder, statement: str) -> 
 
 @pytest.mark.parametrize("table", ["events", "log_order"])
 @pytest.mark.parametrize("statement", ["DELETE FROM {}", "TRUNCATE {} CASCADE", "UPDATE {} SET ticket = DEFAULT"])
-def test_postgres_refuses_on_both_tables(postgres: PostgresServer, table: str, statement: str) -> None:
-    recorder = open_store(postgres.create())
+def test_postgres_refuses_on_both_tables(
+    postgres: PostgresServer, opened: Callable[[str], Recorder], table: str, statement: str
+) -> None:
+    recorder = opened(postgres.create())
     recorder.insert_events(said_log(TEXTS))
     assert recorder.sequence() == 3
     refused(recorder.engine, statement.format(table), "append-only|can only be updated to DEFAULT")
     assert len(recorder.read_log(0, 10)) == 3
-    recorder.engine.dispose()
 
 
-def test_postgres_refuses_even_on_empty_tables(postgres: PostgresServer) -> None:
-    recorder = open_store(postgres.create())
+def test_postgres_refuses_even_on_empty_tables(postgres: PostgresServer, opened: Callable[[str], Recorder]) -> None:
+    recorder = opened(postgres.create())
     refused(recorder.engine, "TRUNCATE events, log_order", "append-only")
-    recorder.engine.dispose()
 
 
 @pytest.mark.parametrize("verb", ["INSERT OR REPLACE", "REPLACE", "INSERT OR IGNORE", "INSERT"])
@@ -118,8 +118,10 @@ def test_sqlite_is_durable(sqlite_recorder: Recorder) -> None:
     ("columns", "match"),
     [("9, ticket", "gapless"), ("4, ticket", "duplicate key|recorded_at|unique"), ("3, ticket", "gapless")],
 )
-def test_postgres_gives_no_place_twice_nor_leaves_one_out(postgres: PostgresServer, columns: str, match: str) -> None:
-    recorder = open_store(postgres.create())
+def test_postgres_gives_no_place_twice_nor_leaves_one_out(
+    postgres: PostgresServer, opened: Callable[[str], Recorder], columns: str, match: str
+) -> None:
+    recorder = opened(postgres.create())
     recorder.insert_events(said_log(TEXTS))
     recorder.sequence()
     refused(
@@ -128,10 +130,11 @@ def test_postgres_gives_no_place_twice_nor_leaves_one_out(postgres: PostgresServ
         f"SELECT {columns}, recorded_at, leaf FROM log_order WHERE position = 1",
         match,
     )
-    recorder.engine.dispose()
 
 
-def test_a_role_that_may_only_insert_and_select_is_enough(postgres: PostgresServer) -> None:
+def test_a_role_that_may_only_insert_and_select_is_enough(
+    postgres: PostgresServer, opened: Callable[[str], Recorder]
+) -> None:
     url = postgres.create()
     role = f"app_{uuid.uuid4().hex[:12]}"
     owner = open_engine(url)
@@ -139,7 +142,7 @@ def test_a_role_that_may_only_insert_and_select_is_enough(postgres: PostgresServ
         connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN")
         connection.exec_driver_sql(f"GRANT INSERT, SELECT ON events, log_order TO {role}")
         connection.exec_driver_sql(f"GRANT SELECT ON log, alembic_version TO {role}")
-    recorder = open_store(make_url(url).set(username=role).render_as_string(hide_password=False))
+    recorder = opened(make_url(url).set(username=role).render_as_string(hide_password=False))
     with recorder.reading() as connection:
         assert connection.scalar(text("SELECT current_user")) == role
     small_agency(Ledger(recorder), clients=1, contacts=1)
@@ -147,11 +150,10 @@ def test_a_role_that_may_only_insert_and_select_is_enough(postgres: PostgresServ
     for statement in ("UPDATE events SET purpose = ''", "DELETE FROM log_order", "TRUNCATE events CASCADE"):
         refused(recorder.engine, statement, "permission denied")
     refused(recorder.engine, "ALTER TABLE events DISABLE TRIGGER ALL", "must be owner")
-    recorder.engine.dispose()
     owner.dispose()
 
 
-def test_a_server_that_can_lose_commits_is_refused(postgres: PostgresServer) -> None:
+def test_a_server_that_can_lose_commits_is_refused(postgres: PostgresServer, opened: Callable[[str], Recorder]) -> None:
     url = postgres.create("template1")
     engine = open_engine(url)
     migrate(engine)
@@ -160,4 +162,4 @@ def test_a_server_that_can_lose_commits_is_refused(postgres: PostgresServer) -> 
         connection.exec_driver_sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
     engine.dispose()
     with pytest.raises(IntegrityFault, match="synchronous_commit is off"):
-        open_store(url)
+        opened(url)

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-import structlog
 from eventsourcing.persistence import EventStore, IntegrityError, OperationalError
 
 from ledger.aggregates.base import Actor, Aggregate, handler_of, refuse
@@ -22,6 +21,7 @@ from ledger.application.requests import SYSTEM, Request, Result, check_envelope,
 from ledger.application.shelf import Shelf
 from ledger.clock import Clock, IdSource, RandomIds, SystemClock
 from ledger.errors import CommandReused, Conflict, LedgerError, Reason, Reasons, Refused
+from ledger.logs import get_logger
 from ledger.store.codec import EnvelopeMapper
 from ledger.store.envelope import Context, Stamped
 from ledger.store.recorder import Recorder
@@ -30,7 +30,7 @@ A = TypeVar("A", bound=Aggregate)
 
 __all__ = ["SYSTEM", "Ledger", "Request", "Result", "Unit"]
 
-log = structlog.get_logger("ledger.application")
+log = get_logger("ledger.application")
 
 
 @dataclass

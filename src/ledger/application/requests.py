@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-import structlog
 
 from ledger.aggregates.vocabulary import Command
 from ledger.clock import unfit
 from ledger.errors import LedgerError, Reason, Reasons
+from ledger.logs import get_logger
 
-log = structlog.get_logger("ledger.application")
+log = get_logger("ledger.application")
 
 SYSTEM = "system:"
 #: A field's own name, without the place inside it: what a log line may say of a reason.

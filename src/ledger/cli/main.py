@@ -13,15 +13,14 @@ from importlib import import_module
 from typing import Any
 
 import click
-import structlog
 from sqlalchemy.exc import DBAPIError
 
 from ledger.cli.session import Session, fail
 from ledger.errors import LedgerError
-from ledger.logs import configure_logs
+from ledger.logs import configure_logs, get_logger
 from ledger.settings import read_settings
 
-log = structlog.get_logger("ledger.cli")
+log = get_logger("ledger.cli")
 
 #: Where each command lives: name → module and attribute.
 COMMANDS = {
@@ -42,6 +41,7 @@ COMMANDS = {
     "supervision": "ledger.cli.supervision:supervision",
     "chart": "ledger.cli.chart:chart",
     "access-audit": "ledger.cli.audit:access_audit",
+    "simulate": "ledger.cli.simulate:simulate",
 }
 
 
@@ -98,6 +98,7 @@ def cli(
 def main() -> None:
     """Run a command; every error of ours becomes a message on standard error and an exit code."""
     as_json = "--json" in sys.argv[1:]
+    configure_logs("auto")
     try:
         code = cli.main(standalone_mode=False)
         sys.stdout.flush()  # a reader that has gone away is noticed here, not while Python ends
@@ -120,7 +121,7 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to print has no reader
         sys.exit(1)
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001 - the last resort: whatever it is, a person is told plainly
         _unexpected(fault, as_json=as_json)
         sys.exit(1)
 

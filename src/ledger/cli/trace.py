@@ -1,4 +1,4 @@
-"""``ledger trace`` and ``ledger deadline``: was this note late, under which rule, by which clock; and when will it be."""
+"""``ledger trace`` and ``ledger deadline``: was this note late, under which rule, by which clock; when will it be."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _KINDS = (".html", ".svg", ".json", ".txt")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write FILE: .html, .svg, .json or .txt.")
 @pass_session
 def trace(session: Session, note_id: str, as_known_at: datetime | None, out: Path | None) -> None:
-    """Everything about a note's timeliness: each reading's deadline, both clocks, who knew what when (PSC-13 to PSC-15).
+    """Was a note late: each reading's deadline, both clocks, who could have known what when (PSC-13 to PSC-15).
 
     The read is recorded first. With --out, the answer is printed and the whole goes into the file.
 

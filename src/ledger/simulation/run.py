@@ -17,6 +17,7 @@ from ledger.simulation import changes, golive, oversight, practice, story
 from ledger.simulation.agency import Agency
 from ledger.simulation.days import Days, month_text, span
 from ledger.simulation.options import Options, Summary
+from ledger.simulation.quick import without_waiting
 from ledger.simulation.stage import Stage
 
 #: Nobody works before this hour, local time; the clock of a simulation begins here.
@@ -67,7 +68,8 @@ def simulate(
         agency.stage.at(early, partial(practice.plan_day, agency, day))
         if day.day == 1 and day > options.start:
             agency.stage.at(early, partial(oversight.review_month, agency, days.first_open(day)))
-    agency.stage.run(passed)
+    with without_waiting(ledger.recorder.engine):
+        agency.stage.run(passed)
     clock.set(end)
     written = ledger.recorder.sequence() - head
     return Summary(

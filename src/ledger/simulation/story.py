@@ -83,7 +83,7 @@ def tell(agency: Agency) -> Story:
         policy_changed_on=times.changed,
         known_before=days.local(times.granted - minutes(30)),
         known_after=days.local(_decided(agency, times.opened)),
-        billing_month=month_text(times.service_on),
+        billing_month=month_text(times.changed),
     )
 
 

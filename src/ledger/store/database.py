@@ -94,6 +94,15 @@ def migrate(engine: Engine) -> None:
 def open_store(url: str, clock: Clock | None = None) -> Recorder:
     """Open the store at ``url``; an empty database gets its tables, one of another release is refused."""
     engine = open_engine(url)
+    try:
+        _check(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return recorder_for(engine, clock or SystemClock())
+
+
+def _check(engine: Engine) -> None:
     at = revision(engine)
     if at is None and engine.dialect.name == "sqlite":
         migrate(engine)
@@ -105,7 +114,6 @@ def open_store(url: str, clock: Clock | None = None) -> Recorder:
     if engine.dialect.name == "postgresql":
         with engine.connect() as connection:
             check_database(connection)
-    return recorder_for(engine, clock or SystemClock())
 
 
 def recorder_for(engine: Engine, clock: Clock) -> Recorder:

@@ -58,6 +58,15 @@ _PASSED_OVER = (
     "ORDER BY e.era, e.xid, e.ticket LIMIT :limit"
 )
 
+_WRITTEN = ", ".join(EVENT_COLUMNS)
+_RESTORED = "CREATE TEMPORARY TABLE restored (LIKE log) ON COMMIT DROP"
+_RESTORE = (
+    f"INSERT INTO events ({_WRITTEN}, written_at) SELECT {_WRITTEN}, recorded_at FROM restored ORDER BY position",  # noqa: S608
+    "INSERT INTO log_order (position, ticket, recorded_at, leaf) "
+    "SELECT r.position, e.ticket, r.recorded_at, r.leaf FROM restored r "
+    "JOIN events e USING (stream_id, version) ORDER BY r.position",
+)
+
 
 class PostgresRecorder(Recorder):
     """Append with a single INSERT; the places in the log come from ``sequence``."""
@@ -109,6 +118,20 @@ class PostgresRecorder(Recorder):
             )
         connection.execute(insert(_LOG_ORDER), batch)
         return position, len(batch)
+
+    def restore(self, rows: Sequence[StoredRow]) -> None:
+        with library_errors(), self.engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SEQUENCER_LOCK})
+            connection.exec_driver_sql(_RESTORED)
+            driver: Any = connection.connection.dbapi_connection
+            columns = ", ".join(LOG_COLUMNS)
+            with driver.cursor() as cursor, cursor.copy(f"COPY restored ({columns}) FROM STDIN") as copy:
+                for row in rows:
+                    values = {**values_of(row), "position": row.position, "recorded_at": row.recorded_at}
+                    values["leaf"] = row.leaf
+                    copy.write_row([values[name] for name in LOG_COLUMNS])
+            for statement in _RESTORE:
+                connection.exec_driver_sql(statement)
 
     def waiting(self) -> int:
         """How many committed events have no place yet (a long-running writer delays them, never breaks the order)."""

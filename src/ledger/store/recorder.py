@@ -112,6 +112,10 @@ class Recorder(ApplicationRecorder):
     def passed_over(self, limit: int = 50) -> Sequence[StoredRow]:
         """Events that the order went past without giving them a place: there are none, unless somebody meddled."""
 
+    @abstractmethod
+    def restore(self, rows: Sequence[StoredRow]) -> None:
+        """Write events that have their places already, in order, as they were: for restoring a lost store."""
+
     def _insert(self, stored_events: Sequence[StoredEvent]) -> Sequence[StoredRow]:
         rows = [event for event in stored_events if isinstance(event, StoredRow)]
         if len(rows) != len(stored_events):

@@ -44,6 +44,14 @@ class SQLiteRecorder(Recorder):
             _INSERT.run_many(connection, batch)
         return range(position + 1, position + len(rows) + 1)
 
+    def restore(self, rows: Sequence[StoredRow]) -> None:
+        batch = [
+            {**values_of(row), "position": row.position, "recorded_at": row.recorded_at, "leaf": row.leaf}
+            for row in rows
+        ]
+        with library_errors(), self._writing.begin() as connection:
+            _INSERT.run_many(connection, batch)
+
     def sequence(self) -> int:
         """On SQLite an event has its place from the moment it is committed."""
         return self.head()

@@ -1,0 +1,162 @@
+"""Making the topic, and refusing a topic or broker whose settings can lose events.
+
+Every finding says which setting of what is wrong, what it can cost, and the command that mends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from ledger.errors import LedgerError
+from ledger.kafka.connection import KafkaSettings
+
+#: What the topic of the log is made with: kept for ever, never compacted, written only when enough replicas have it.
+TOPIC_CONFIG = {
+    "retention.ms": "-1",
+    "retention.bytes": "-1",
+    "cleanup.policy": "delete",
+    "unclean.leader.election.enable": "false",
+    "message.timestamp.type": "CreateTime",
+    "compression.type": "producer",
+}
+
+
+class KafkaUnreachable(LedgerError):
+    """No broker answers, or none lets us in."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the doctor looked at. ``mend`` is the command or setting that puts it right."""
+
+    ok: bool
+    what: str
+    found: str
+    risk: str = ""
+    mend: str = ""
+
+
+def admin(settings: KafkaSettings) -> Any:
+    """An administrative client; raises ``KafkaUnreachable`` naming the setting."""
+    try:
+        return KafkaAdminClient(**settings.client(), bootstrap_timeout_ms=10_000)
+    except (KafkaError, OSError, ValueError) as fault:
+        raise KafkaUnreachable(
+            f"LEDGER_KAFKA: no broker of {','.join(settings.brokers)} answers ({type(fault).__name__}); "
+            "check the addresses, the network and the security settings"
+        ) from fault
+
+
+def create_topic(settings: KafkaSettings, partitions: int, replicas: int | None = None) -> bool:
+    """Make the topic of the log; answers False when it exists already.
+
+    Replicas default to three, or to as many brokers as there are; ``min.insync.replicas`` is one less, at least one.
+    """
+    client = admin(settings)
+    try:
+        brokers = len(client.describe_cluster()["brokers"])
+        copies = replicas or min(3, brokers)
+        config = {**TOPIC_CONFIG, "min.insync.replicas": str(max(1, copies - 1))}
+        topic = NewTopic(
+            name=settings.topic, num_partitions=partitions, replication_factor=copies, topic_configs=config
+        )
+        client.create_topics([topic])
+    except TopicAlreadyExistsError:
+        return False
+    finally:
+        client.close()
+    return True
+
+
+def examine(settings: KafkaSettings, *, expected_partitions: int | None = None) -> list[Finding]:
+    """Look at the brokers and the topic; the findings that are not ok can lose events or break their order."""
+    client = admin(settings)
+    try:
+        cluster = client.describe_cluster()
+        topic = next(iter(client.describe_topics([settings.topic])), None)
+        if topic is None or topic["error_code"] != 0:
+            missing = Finding(False, f"topic {settings.topic}", "missing", "nothing to relay to", "ledger topic create")
+            return [missing]
+        resources = [ConfigResource(ConfigResourceType.TOPIC, settings.topic)]
+        resources += [ConfigResource(ConfigResourceType.BROKER, str(b["broker_id"])) for b in cluster["brokers"]]
+        configs = client.describe_configs([_all_values(r) for r in resources], config_filter="all")
+    finally:
+        client.close()
+    values = {name: entry["value"] for name, entry in configs["topic"][settings.topic].items()}
+    findings = list(_topic(settings.topic, values, topic, len(cluster["brokers"])))
+    if expected_partitions is not None:
+        findings.append(_partitions(settings.topic, len(topic["partitions"]), expected_partitions))
+    for number, entries in configs.get("broker", {}).items():
+        findings += _broker(number, {name: entry["value"] for name, entry in entries.items()})
+    return findings
+
+
+def _all_values(resource: Any) -> Any:
+    resource.configs = None  # kafka-python: None asks for every value
+    return resource
+
+
+def _topic(name: str, values: Mapping[str, str], topic: Any, brokers: int) -> Iterator[Finding]:
+    alter = f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config"
+    for setting, wanted, risk in (
+        ("retention.ms", "-1", "events are deleted after that time"),
+        ("retention.bytes", "-1", "the oldest events are deleted beyond that size"),
+        ("cleanup.policy", "delete", "compaction keeps only the last event of a chart"),
+        ("unclean.leader.election.enable", "false", "a replica that is behind may become leader and forget events"),
+    ):
+        found = values.get(setting, "?")
+        yield Finding(found == wanted, f"topic {name}: {setting}", found, risk, f"{alter} {setting}={wanted}")
+    partitions = topic["partitions"]
+    copies = min(len(p["replica_nodes"]) for p in partitions)
+    in_sync = int(values.get("min.insync.replicas", "1"))
+    yield Finding(
+        copies >= min(3, brokers),
+        f"topic {name}: replicas",
+        str(copies),
+        "a broker's loss loses events",
+        f"reassign the partitions to {min(3, brokers)} brokers",
+    )
+    wanted_sync = max(1, copies - 1)
+    yield Finding(
+        in_sync >= wanted_sync,
+        f"topic {name}: min.insync.replicas",
+        str(in_sync),
+        "an event is acknowledged while only one broker has it",
+        f"{alter} min.insync.replicas={wanted_sync}",
+    )
+    behind = [p["partition_index"] for p in partitions if len(p["isr_nodes"]) < in_sync]
+    yield Finding(
+        not behind,
+        f"topic {name}: replicas in sync",
+        "enough" if not behind else f"too few in partitions {behind}",
+        "the relay cannot write there",
+        "start the missing brokers",
+    )
+
+
+def _partitions(name: str, found: int, expected: int) -> Finding:
+    return Finding(
+        found == expected,
+        f"topic {name}: partitions",
+        str(found),
+        f"it was made with {expected}: adding partitions in place sends a chart's later events elsewhere, "
+        "so their order is lost",
+        f"make a new topic and move the log to it: ledger relay --to {name}.{found}",
+    )
+
+
+def _broker(number: str, values: Mapping[str, str]) -> Iterator[Finding]:
+    found = values.get("auto.create.topics.enable", "?")
+    yield Finding(
+        found == "false",
+        f"broker {number}: auto.create.topics.enable",
+        found,
+        "a mistyped topic name makes a topic with settings that lose events",
+        "set auto.create.topics.enable=false in the broker's configuration",
+    )
