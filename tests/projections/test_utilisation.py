@@ -117,7 +117,7 @@ def test_psc_2_a_new_hire_is_asked_for_half_and_the_readings_differ() -> None:
     calendar = under(found, "direct_minutes", "calendar_months", "lesser_of_band_and_days")
     spans = under(found, "direct_minutes", "thirty_day_spans", "lesser_of_band_and_days")
     assert calendar.target_minutes == 0.75 * 17 * 315
-    # Days 1 to 30 end on 18 November: 10 workdays of the month at 50 %, then 7 at 75 %.
+    # Days 1 to 30 end on 18 November: 11 workdays of the month at 50 %, then 6 at 75 %.
     assert spans.target_minutes == pytest.approx((0.50 * 11 + 0.75 * 6) * 315)
     assert calendar.adopted
     assert not spans.adopted

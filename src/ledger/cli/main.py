@@ -24,6 +24,10 @@ log = get_logger("ledger.cli")
 
 #: Where each command lives: name → module and attribute.
 COMMANDS = {
+    "topic": "ledger.cli.kafka:topic",
+    "relay": "ledger.cli.kafka:relay",
+    "doctor": "ledger.cli.kafka:doctor",
+    "restore": "ledger.cli.kafka:restore",
     "import": "ledger.cli.imports:import_",
     "migrate": "ledger.cli.operate:migrate",
     "rebuild": "ledger.cli.operate:rebuild",

@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from kafka.errors import KafkaError, ProducerFencedError
 
 from ledger.errors import LedgerError
 from ledger.kafka.connection import KafkaSettings
+from ledger.kafka.membership import Membership
 from ledger.kafka.place import last_position
 from ledger.kafka.wire import to_message
 from ledger.store.recorder import Recorder
@@ -30,8 +31,6 @@ log = structlog.get_logger("ledger.kafka")
 
 #: Relays of one topic share this transactional id and this group, so that Kafka can fence and choose among them.
 RELAY = "ledger-relay"
-#: How long a relay may be silent before another takes over, in milliseconds.
-SESSION_MS = 6000
 
 
 class Fenced(LedgerError):
@@ -122,22 +121,11 @@ class Relay:
 
     def run(self, stop: threading.Event, on_change: Callable[[RelayState], None] | None = None) -> None:
         """Relay until ``stop`` is set."""
-        election = KafkaConsumer(
-            self._settings.topic,
-            **self._settings.client(),
-            group_id=f"{RELAY}-{self._settings.topic}",
-            enable_auto_commit=False,
-            session_timeout_ms=SESSION_MS,
-            heartbeat_interval_ms=SESSION_MS // 6,
-            max_poll_interval_ms=60_000,
-            auto_offset_reset="latest",
-        )
-        first = TopicPartition(self._settings.topic, 0)
+        election = Membership(self._settings, f"{RELAY}-{self._settings.topic}")
         sender: Sender | None = None
         try:
             while not stop.is_set():
-                self._stay_a_member(election, wait_ms=1 if sender is not None else 200)
-                chosen = first in election.assignment()
+                chosen = 0 in election.partitions(wait_ms=1 if sender is not None else 200)
                 if chosen and sender is None:
                     sender = self._take_over()
                 elif not chosen and sender is not None:
@@ -160,15 +148,7 @@ class Relay:
         finally:
             if sender is not None:
                 sender.close()
-            election.close()
-
-    @staticmethod
-    def _stay_a_member(election: Any, wait_ms: int) -> None:
-        """Take part in the group without reading anything: every assigned partition is paused."""
-        election.poll(timeout_ms=wait_ms)
-        assigned = election.assignment()
-        if assigned:
-            election.pause(*assigned)
+            election.leave()
 
     def _take_over(self) -> Sender:
         sender = Sender(self._recorder, self._settings, batch=self._batch)

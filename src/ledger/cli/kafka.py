@@ -1,0 +1,124 @@
+"""The commands around Kafka: ``topic create``, ``relay``, ``doctor``, ``restore``."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import click
+
+from ledger.cli.session import Session, pass_session
+from ledger.errors import BadInput, LedgerError
+from ledger.kafka.connection import KafkaSettings, read_kafka_settings
+from ledger.kafka.doctor import create_topic, examine
+from ledger.kafka.relay import Relay
+from ledger.kafka.restore import restore as restore_store
+
+
+def kafka_settings() -> KafkaSettings:
+    """The Kafka settings; refused when LEDGER_KAFKA is not set."""
+    settings = read_kafka_settings()
+    if settings is None:
+        raise BadInput("LEDGER_KAFKA: not set; name the brokers as host:port, several with commas")
+    return settings
+
+
+def stop_on_signal() -> threading.Event:
+    """An event that SIGTERM or Ctrl-C sets, for loops that end gently."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+@click.group()
+def topic() -> None:
+    """The topic that holds the log.
+
+    \b
+    Example:
+      LEDGER_KAFKA=localhost:9092 ledger topic create --partitions 6
+    """
+
+
+@topic.command()
+@click.option("--partitions", default=6, show_default=True, help="How many; it never changes in place.")
+@click.option("--replicas", type=int, help="How many brokers hold each event; three by default, if there are three.")
+@pass_session
+def create(session: Session, partitions: int, replicas: int | None) -> None:
+    """Make the topic with settings that lose nothing: kept for ever, never compacted.
+
+    \b
+    Example:
+      LEDGER_KAFKA=localhost:9092 ledger topic create --partitions 6
+    """
+    settings = kafka_settings()
+    made = create_topic(settings, partitions, replicas)
+    session.emit(
+        {"topic": settings.topic, "partitions": partitions, "created": made},
+        lambda: f"topic {settings.topic}: {'made' if made else 'it exists already'}",
+    )
+
+
+@click.command()
+@click.option("--batch", default=1000, show_default=True, help="Events in one transaction.")
+@click.option("--once", is_flag=True, help="Stop when everything in the store is on the topic.")
+@pass_session
+def relay(session: Session, batch: int, once: bool) -> None:
+    """Bring every event of the store to the topic, once and in order, until stopped.
+
+    Several may run: one is active, the others stand by and take over within ten seconds.
+
+    \b
+    Example:
+      LEDGER_KAFKA=localhost:9092 ledger relay
+    """
+    stop = stop_on_signal()
+    running = Relay(session.recorder, kafka_settings(), batch=batch)
+    running.run(stop, lambda state: stop.set() if once and state.active and state.lag == 0 else None)
+    session.emit(
+        {"sent": running.state.sent, "position": running.state.position},
+        lambda: f"{running.state.sent:,} events sent; the topic is at position {running.state.position:,}",
+    )
+
+
+@click.command()
+@click.option("--partitions", type=int, help="How many partitions the topic was made with.")
+@pass_session
+def doctor(session: Session, partitions: int | None) -> None:
+    """Refuse a topic or broker whose settings can lose events, and say which and how to mend it.
+
+    Exit code 1 when something is wrong.
+
+    \b
+    Example:
+      LEDGER_KAFKA=localhost:9092 ledger doctor --partitions 6
+    """
+    findings = examine(kafka_settings(), expected_partitions=partitions)
+    wrong = [finding for finding in findings if not finding.ok]
+
+    def text() -> str:
+        lines = []
+        for finding in findings:
+            lines.append(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.what}: {finding.found}")
+            if not finding.ok:
+                lines += [f"         risk: {finding.risk}", f"         mend: {finding.mend}"]
+        return "\n".join(lines)
+
+    session.emit({"sound": not wrong, "findings": [vars(finding) for finding in findings]}, text)
+    if wrong:
+        raise LedgerError(f"{len(wrong)} settings can lose events or break their order; see above")
+
+
+@click.command()
+@click.option("--from-kafka", is_flag=True, required=True, help="Restore from the topic.")
+@pass_session
+def restore(session: Session, from_kafka: bool) -> None:
+    """Build an empty store from the topic alone, byte for byte; then run ``ledger verify`` and ``ledger rebuild``.
+
+    \b
+    Example:
+      LEDGER_KAFKA=localhost:9092 LEDGER_DATABASE=sqlite:///new.db ledger restore --from-kafka
+    """
+    count = restore_store(session.recorder, kafka_settings())
+    session.emit({"events": count, "head": session.recorder.head()}, lambda: f"{count:,} events restored")
