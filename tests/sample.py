@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from tests.notation import Stream, of
+
 from ledger.aggregates.client import ClientRegistered, CoordinatorAssigned, EpisodeOpened
 from ledger.aggregates.contact import ContactRecorded
 from ledger.aggregates.note_events import NoteContent, NoteDrafted, ObjectiveReference
 from ledger.aggregates.plan import Goal, Objective, PlanDrafted, PlanPutInForce
 from ledger.aggregates.staff import CredentialRecorded, PersonName, StaffRegistered
 from ledger.clock import derived_id
-from tests.notation import Stream, of
 
 
 def ident(word: str) -> str:

@@ -80,7 +80,7 @@ def test_an_event_of_a_new_kind_is_told_by_its_definition() -> None:
 
 def test_a_long_reason_is_cut_at_a_word() -> None:
     assert brief("short\n text") == "short text"
-    assert brief("word " * 60) == " ".join(["word"] * 23) + " …"
+    assert brief("word " * 60) == " ".join(["word"] * 24) + " …"
 
 
 def test_each_event_of_the_chart_has_one_row_and_an_access_has_none(world: World) -> None:
@@ -129,13 +129,14 @@ def test_days_narrow_by_when_it_happened_in_the_offset_meant(world: World) -> No
     assert len(later) < len(everything)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(steps)
 def test_a_rebuild_and_any_cutting_give_the_same_bytes(what: list[Step]) -> None:
     with a_world() as world:
-        for head in play(world, what):
-            if head % 5 == 0:
-                up_to_date(world, batch=3)
+        for turn, _ in enumerate(play(world, what)):
+            if turn == len(what) // 2:
+                up_to_date(world, batch=5)
+        world.read(world.charts)
         up_to_date(world, batch=7)
         for view in VIEWS:
             _, generation = build_beside(world.recorder.engine, LocalLog(world.recorder), view)

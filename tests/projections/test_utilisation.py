@@ -150,6 +150,12 @@ def test_psc_4_time_off_whole_and_in_part_and_holidays_are_not_worked() -> None:
     assert summary(story).adopted.days_worked == 17 - 0.25
 
 
+def test_psc_4_a_part_day_inside_a_whole_one_is_not_counted_twice() -> None:
+    story = Story().staff().happened(STAFF, away("2025-11-03", "2025-11-04"), key=STAFF)
+    story.happened(STAFF, away("2025-11-04", "2025-11-05", 240, "off-2"), key=STAFF)
+    assert summary(story).adopted.days_worked == 17 - 2.5
+
+
 def test_psc_4_the_two_readings_of_the_floor_stand_beside_each_other() -> None:
     story = Story().staff().happened(STAFF, away("2025-11-03", "2025-11-09"), key=STAFF)
     found = summary(story)

@@ -17,6 +17,7 @@ from ledger.errors import IntegrityFault
 from ledger.store.database import migrate, open_engine
 from ledger.store.recorder import EVENT_COLUMNS, LOG_COLUMNS, Recorder
 
+Opened = Callable[[str], Recorder]
 TEXTS = [("a", "one"), ("b", "two"), ("a", "three")]
 
 
@@ -48,9 +49,7 @@ def test_no_event_is_removed_or_renumbered(filled: Recorder, statement: str) -> 
 
 @pytest.mark.parametrize("table", ["events", "log_order"])
 @pytest.mark.parametrize("statement", ["DELETE FROM {}", "TRUNCATE {} CASCADE", "UPDATE {} SET ticket = DEFAULT"])
-def test_postgres_refuses_on_both_tables(
-    postgres: PostgresServer, opened: Callable[[str], Recorder], table: str, statement: str
-) -> None:
+def test_postgres_refuses_on_both_tables(postgres: PostgresServer, opened: Opened, table: str, statement: str) -> None:
     recorder = opened(postgres.create())
     recorder.insert_events(said_log(TEXTS))
     assert recorder.sequence() == 3
@@ -58,7 +57,7 @@ def test_postgres_refuses_on_both_tables(
     assert len(recorder.read_log(0, 10)) == 3
 
 
-def test_postgres_refuses_even_on_empty_tables(postgres: PostgresServer, opened: Callable[[str], Recorder]) -> None:
+def test_postgres_refuses_even_on_empty_tables(postgres: PostgresServer, opened: Opened) -> None:
     recorder = opened(postgres.create())
     refused(recorder.engine, "TRUNCATE events, log_order", "append-only")
 
@@ -119,7 +118,7 @@ def test_sqlite_is_durable(sqlite_recorder: Recorder) -> None:
     [("9, ticket", "gapless"), ("4, ticket", "duplicate key|recorded_at|unique"), ("3, ticket", "gapless")],
 )
 def test_postgres_gives_no_place_twice_nor_leaves_one_out(
-    postgres: PostgresServer, opened: Callable[[str], Recorder], columns: str, match: str
+    postgres: PostgresServer, opened: Opened, columns: str, match: str
 ) -> None:
     recorder = opened(postgres.create())
     recorder.insert_events(said_log(TEXTS))
@@ -132,9 +131,7 @@ def test_postgres_gives_no_place_twice_nor_leaves_one_out(
     )
 
 
-def test_a_role_that_may_only_insert_and_select_is_enough(
-    postgres: PostgresServer, opened: Callable[[str], Recorder]
-) -> None:
+def test_a_role_that_may_only_insert_and_select_is_enough(postgres: PostgresServer, opened: Opened) -> None:
     url = postgres.create()
     role = f"app_{uuid.uuid4().hex[:12]}"
     owner = open_engine(url)
@@ -153,7 +150,7 @@ def test_a_role_that_may_only_insert_and_select_is_enough(
     owner.dispose()
 
 
-def test_a_server_that_can_lose_commits_is_refused(postgres: PostgresServer, opened: Callable[[str], Recorder]) -> None:
+def test_a_server_that_can_lose_commits_is_refused(postgres: PostgresServer, opened: Opened) -> None:
     url = postgres.create("template1")
     engine = open_engine(url)
     migrate(engine)

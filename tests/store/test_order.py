@@ -37,7 +37,7 @@ def insert_rows(connection: Connection, rows: list[StoredRow]) -> None:
 
 
 def write_slowly(recorder: Recorder, writer: int, seed: int) -> tuple[int, int]:
-    """Transactions that stay open for a while after their INSERT; returns how many committed and how many conflicted."""
+    """Transactions that stay open a while after their INSERT; returns how many committed, how many conflicted."""
     choose = random.Random(f"{seed}/{writer}")  # noqa: S311 - a test's own dice, with their seed shown
     committed = refused = 0
     for number in range(ROUNDS):

@@ -74,7 +74,7 @@ def test_a_command_is_recorded_once(recorder: Recorder) -> None:
 
 def test_notifications_are_the_log_in_its_order(recorder: Recorder) -> None:
     recorder.insert_events(rows("a", 1, 2))
-    recorder.insert_events([replace(row, topic="dispute.opened") for row in rows("b", 1)])  # type: ignore[type-var]
+    recorder.insert_events([replace(row, topic="dispute.opened") for row in rows("b", 1)])
     with pytest.raises(IntegrityError):
         recorder.insert_events(rows("b", 1))
     recorder.insert_events(rows("c", 1))

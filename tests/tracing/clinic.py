@@ -61,11 +61,7 @@ class Clinic:
         self.author = self._staff("Ann", "clinician")
         self.supervisor = self._staff("Sam", "supervisor")
         self.officer = self._staff("Kim", "compliance")
-        self.do(
-            AssignSupervisor(
-                staff_id=self.author, supervisor_id=self.supervisor, effective_from=date(2026, 1, 1)
-            )
-        )
+        self.do(AssignSupervisor(staff_id=self.author, supervisor_id=self.supervisor, effective_from=date(2026, 1, 1)))
         self.client = self.new()
         self.do(
             RegisterClient(
@@ -77,7 +73,9 @@ class Clinic:
     def new(self) -> str:
         return self.ledger.ids.new()
 
-    def do(self, command: Command, actor: str = SETUP, when: datetime | None = None, said: datetime | None = None) -> None:
+    def do(
+        self, command: Command, actor: str = SETUP, when: datetime | None = None, said: datetime | None = None
+    ) -> None:
         """Carry a command out ``when`` the server's clock says, and ``said`` to have happened at another time."""
         if when is not None:
             self.clock.set(when)
@@ -164,7 +162,9 @@ class Clinic:
         )
         self.do(decision, self.officer, when + timedelta(hours=1))
 
-    def read(self, reader: str, when: datetime | None = None, known: datetime | None = None, page: str = "chart") -> Grant:
+    def read(
+        self, reader: str, when: datetime | None = None, known: datetime | None = None, page: str = "chart"
+    ) -> Grant:
         """Somebody opens the chart."""
         if when is not None:
             self.clock.set(when)
@@ -180,9 +180,7 @@ class Clinic:
 
     def trace(self, known: datetime | None = None) -> Trace:
         grant = self.read(self.officer, known=known, page="trace")
-        return trace_note(
-            self.recorder, grant, self.note, as_at=self.clock.now(), zone="America/Los_Angeles"
-        )
+        return trace_note(self.recorder, grant, self.note, as_at=self.clock.now(), zone="America/Los_Angeles")
 
 
 def in_force(trace: Trace, rule_id: str) -> Opinion:

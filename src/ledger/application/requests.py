@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import msgspec
 
@@ -37,7 +38,7 @@ class Request:
     #: The version of the stream that the decision was made on, when the caller read it before.
     expected_version: int | None = None
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of the command's name and content, its actor, and when it says it happened."""
         said = self.occurred_at.isoformat() if self.occurred_at else None

@@ -14,8 +14,10 @@ from ledger.cli.chart_page import Names, at, count
 from ledger.cli.page import Block, Page, Section, check_target
 from ledger.cli.session import Day, Session, pass_session
 from ledger.clock import from_text
+from ledger.consumers.parking import parked
 from ledger.errors import BadInput
 from ledger.projections.access_audit import ChartAccess, reads_of
+from ledger.projections.access_audit import access_audit as view
 from ledger.replay.shown import versions_shown
 from ledger.replay.verified import read_verified
 
@@ -36,6 +38,8 @@ class AuditShown(msgspec.Struct, frozen=True, kw_only=True):
     first: date | None
     last: date | None
     names: dict[str, str]
+    #: Accesses, to any chart, that wait behind an event this release could not apply: some may be to this one.
+    waiting: int
     accesses: tuple[AccessShown, ...]
 
 
@@ -80,6 +84,7 @@ def access_audit(
         first=first,
         last=last,
         names=names.known,
+        waiting=sum(p.waiting for p in parked(session.recorder.engine) if p.projection.startswith(f"{view.name}.")),
         accesses=tuple(AccessShown(access=a, versions=v) for a, v in zip(accesses, shown, strict=True)),
     )
     hand_over(session, out, data, lambda: _page(data, names, session))
@@ -94,6 +99,8 @@ def _page(data: AuditShown, names: Names, session: Session) -> Page:
         ("Reads", f"{len(data.accesses)} by {count(len({a.access.reader_id for a in data.accesses}), 'reader')}"),
         ("Access", f"{data.access_id} (this reading is recorded)"),
     ]
+    if data.waiting:
+        facts.append(("NOT COMPLETE", f"{count(data.waiting, 'event')} could not be applied; see: ledger status"))
     blocks = [_block(shown, names, session) for shown in data.accesses]
     return Page("Who read the chart", facts, [Section("Reads", blocks, "nobody read it in this period")])
 

@@ -94,15 +94,15 @@ def _page(month: str, as_at: datetime, found: tuple[StaffReview, ...]) -> Page:
     return Page(
         title=f"Review of note records, {month}",
         under=(f"As at {when(as_at)}. Per cent is of the services that are signed or whose time is up.",),
-        lead=(f"{services} services by {len(found)} staff members." if found else "No services in this month.",),
+        lead=(f"Services: {services}. Staff members: {len(found)}." if found else "No services in this month.",),
         sections=tuple(section for staff in found for section in _sections(staff)),
     )
 
 
 def _sections(staff: StaffReview) -> list[Section]:
     sentences = [
-        f"{staff.services} services: {staff.signed} signed, {staff.drafts} in draft, {staff.missing} without a note"
-        + (f"; {staff.in_error} more in error, out of account." if staff.in_error else "."),
+        f"Services: {staff.services}, of them {staff.signed} signed, {staff.drafts} in draft, {staff.missing} without "
+        "a note." + (f" In error, out of account: {staff.in_error} more." if staff.in_error else ""),
         *staff.problems,
     ]
     table = Table(

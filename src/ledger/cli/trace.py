@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import click
+import msgspec
 
 from ledger.cli.session import Moment, Session, pass_session, to_json
 from ledger.errors import BadInput
@@ -90,7 +91,8 @@ def _deliver(
     """Write the file if there is one, then print."""
     if out is not None:
         out.write_text(_content(data, page, picture, out.suffix.lower()), encoding="utf-8")
-        session.emit(data, lambda: "\n".join([*page.lead, f"Written to {out}"]))
+        answer = msgspec.structs.replace(page, sections=(), lead=(*page.lead, f"Written to {out}"))
+        session.emit(data, lambda: as_text(answer))
         return
     session.emit(data, lambda: as_text(page))
 

@@ -114,7 +114,7 @@ def _read_entry(draft: Draft, index: int, item: Item) -> None:
 def _shape(draft: Draft, index: int, kind: str, resource: dict[str, Any], url: str) -> None:
     place = f"entry[{index}].resource"
     try:
-        entry = Entry(index, kind, SHAPES[kind].load(resource), url)
+        entry = Entry(index, kind, SHAPES[kind].deserialize(resource), url)
     except ValidationError as fault:
         for where, message in faults_of(fault.messages, place):
             draft.faults.add(where, message)

@@ -11,7 +11,7 @@ from typing import Any
 from marshmallow import fields
 
 from ledger.imports import fhir_types as types
-from ledger.imports.fhir_types import Element, IdField, Many, Part, Shape, TextField, WhenField
+from ledger.imports.fhir_types import Element, IdField, Many, Part, TextField, WhenField
 
 _LONG = 20_000
 
@@ -33,18 +33,19 @@ class Patient(Element, frozen=True):
     deceased: bool = False
 
 
-class PatientShape(Shape):
-    MAKES = Patient
-    id = IdField()
-    identifier = Many(types.identifier())
-    name = Many(types.name(), required=True, validate=types.SOME)
-    birth = WhenField(data_key="birthDate", required=True)
-    gender = TextField()
-    address = Many(types.address())
-    telecom = Many(types.telecom())
-    communication = Many(Part(Communication, language=types.concept()))
-    deceased_at = WhenField(data_key="deceasedDateTime")
-    deceased = fields.Boolean(data_key="deceasedBoolean", truthy={True}, falsy={False})
+PATIENT = Part(
+    Patient,
+    id=IdField(),
+    identifier=Many(types.identifier()),
+    name=Many(types.name(), required=True, least=1),
+    birth=WhenField(data_key="birthDate", required=True),
+    gender=TextField(),
+    address=Many(types.address()),
+    telecom=Many(types.telecom()),
+    communication=Many(Part(Communication, language=types.concept())),
+    deceased_at=WhenField(data_key="deceasedDateTime"),
+    deceased=fields.Boolean(data_key="deceasedBoolean", truthy={True}, falsy={False}),
+)
 
 
 class Practitioner(Element, frozen=True):
@@ -53,11 +54,12 @@ class Practitioner(Element, frozen=True):
     identifier: tuple[types.Identifier, ...] = ()
 
 
-class PractitionerShape(Shape):
-    MAKES = Practitioner
-    id = IdField()
-    identifier = Many(types.identifier())
-    name = Many(types.name(), required=True, validate=types.SOME)
+PRACTITIONER = Part(
+    Practitioner,
+    id=IdField(),
+    identifier=Many(types.identifier()),
+    name=Many(types.name(), required=True, least=1),
+)
 
 
 class Participant(Element, frozen=True):
@@ -74,15 +76,16 @@ class Encounter(Element, frozen=True):
     period: types.Period = types.Period()
 
 
-class EncounterShape(Shape):
-    MAKES = Encounter
-    id = IdField()
-    status = TextField(required=True)
-    encounter_class = types.coding(data_key="class", required=True)
-    type = Many(types.concept())
-    subject = types.reference()
-    participant = Many(Part(Participant, individual=types.reference()))
-    period = types.period()
+ENCOUNTER = Part(
+    Encounter,
+    id=IdField(),
+    status=TextField(required=True),
+    encounter_class=types.coding(data_key="class", required=True),
+    type=Many(types.concept()),
+    subject=types.reference(),
+    participant=Many(Part(Participant, individual=types.reference())),
+    period=types.period(),
+)
 
 
 class Condition(Element, frozen=True):
@@ -96,16 +99,17 @@ class Condition(Element, frozen=True):
     abatement: types.When | None = None
 
 
-class ConditionShape(Shape):
-    MAKES = Condition
-    id = IdField()
-    subject = types.reference(required=True)
-    code = types.concept()
-    verification = types.concept(data_key="verificationStatus")
-    clinical = types.concept(data_key="clinicalStatus")
-    onset = WhenField(data_key="onsetDateTime")
-    recorded = WhenField(data_key="recordedDate")
-    abatement = WhenField(data_key="abatementDateTime")
+CONDITION = Part(
+    Condition,
+    id=IdField(),
+    subject=types.reference(required=True),
+    code=types.concept(),
+    verification=types.concept(data_key="verificationStatus"),
+    clinical=types.concept(data_key="clinicalStatus"),
+    onset=WhenField(data_key="onsetDateTime"),
+    recorded=WhenField(data_key="recordedDate"),
+    abatement=WhenField(data_key="abatementDateTime"),
+)
 
 
 class Target(Element, frozen=True):
@@ -122,12 +126,12 @@ class Goal(Element, frozen=True):
     target: tuple[Target, ...] = ()
 
 
-class GoalShape(Shape):
-    MAKES = Goal
-    id = IdField()
-    status = TextField(data_key="lifecycleStatus", required=True)
-    description = types.concept(_LONG, required=True)
-    target = Many(
+GOAL = Part(
+    Goal,
+    id=IdField(),
+    status=TextField(data_key="lifecycleStatus", required=True),
+    description=types.concept(_LONG, required=True),
+    target=Many(
         Part(
             Target,
             measure=types.concept(),
@@ -135,7 +139,8 @@ class GoalShape(Shape):
             text=TextField(data_key="detailString"),
             due=WhenField(data_key="dueDate"),
         )
-    )
+    ),
+)
 
 
 class ActivityDetail(Element, frozen=True):
@@ -159,16 +164,16 @@ class CarePlan(Element, frozen=True):
     activity: tuple[Activity, ...] = ()
 
 
-class CarePlanShape(Shape):
-    MAKES = CarePlan
-    id = IdField()
-    status = TextField(required=True)
-    subject = types.reference(required=True)
-    title = TextField()
-    category = Many(types.concept())
-    period = types.period()
-    goal = Many(types.reference())
-    activity = Many(
+CARE_PLAN = Part(
+    CarePlan,
+    id=IdField(),
+    status=TextField(required=True),
+    subject=types.reference(required=True),
+    title=TextField(),
+    category=Many(types.concept()),
+    period=types.period(),
+    goal=Many(types.reference()),
+    activity=Many(
         Part(
             Activity,
             detail=Part(
@@ -178,17 +183,18 @@ class CarePlanShape(Shape):
                 scheduled=TextField(data_key="scheduledString"),
             ),
         )
-    )
+    ),
+)
 
 
 #: The resources we take, by type.
-SHAPES: dict[str, Shape] = {
-    "Practitioner": PractitionerShape(),
-    "Patient": PatientShape(),
-    "Encounter": EncounterShape(),
-    "Condition": ConditionShape(),
-    "Goal": GoalShape(),
-    "CarePlan": CarePlanShape(),
+SHAPES = {
+    "Practitioner": PRACTITIONER,
+    "Patient": PATIENT,
+    "Encounter": ENCOUNTER,
+    "Condition": CONDITION,
+    "Goal": GOAL,
+    "CarePlan": CARE_PLAN,
 }
 
 
@@ -196,7 +202,7 @@ def faults_of(errors: Any, place: str) -> Iterator[tuple[str, str]]:
     """marshmallow's nested messages as (place, message), the place written as FHIR writes a path."""
     if isinstance(errors, Mapping):
         for key, inside in errors.items():
-            step = "" if key == "_schema" else f"[{key}]" if isinstance(key, int) else f".{key}"
+            step = f"[{key}]" if isinstance(key, int) else f".{key}"
             yield from faults_of(inside, place + step)
     else:
         for message in errors if isinstance(errors, list) else [errors]:

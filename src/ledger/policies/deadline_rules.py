@@ -167,6 +167,12 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Empty when the program's sources set no limit for that document. :class:`RuleError` for a program or a
         document that no row of the file knows, so that a misspelt one never passes for an ungoverned one.
         """
+        if self is rule_book():
+            return _governing(document, program, day)  # asked for every event of every note
+        return self.find_governing(document, program, day)
+
+    def find_governing(self, document: str, program: str, day: date) -> tuple[tuple[Rule, ...], tuple[Rating, ...]]:
+        """As :meth:`governing`, looked up afresh."""
         self.program(program)
         if not any(document in row.documents for row in self.governs):
             known = sorted({name for row in self.governs for name in row.documents})
@@ -226,3 +232,8 @@ def _one_row_a_version(owner: str, default: str, readings: tuple[Reading, ...] |
 def rule_book() -> RuleBook:
     """The rule book of ``data/deadlines.toml``."""
     return load_data("deadlines", RuleBook)
+
+
+@lru_cache(maxsize=16_384)
+def _governing(document: str, program: str, day: date) -> tuple[tuple[Rule, ...], tuple[Rating, ...]]:
+    return rule_book().find_governing(document, program, day)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -59,6 +60,10 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
 
     def words(self) -> str:
         """The arithmetic in words, made from the steps: what started the clock, what counted, what did not, the end."""
+        # The folds tell the two hours of an autumn night apart, which compare as equal.
+        return _words(self, self.started.fold, self.due.fold)
+
+    def _told(self) -> str:
         start = f"{_STARTED[self.clock]} {moment(self.started)}."
         counted = [step for step in self.steps if step.counted]
         if counted and counted[0].elapsed is not None:
@@ -69,6 +74,11 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
         )
         last = f"{self.due:%a} {self.due.day} {self.due:%b %Y}"
         return f"{start} {self.limit}, that day being day 0: {passed}. Due by the end of {last} ({self.due:%Z})."
+
+
+@lru_cache(maxsize=32_768)
+def _words(deadline: Deadline, started_fold: int, due_fold: int) -> str:
+    return deadline._told()
 
 
 def moment(at: datetime) -> str:
@@ -103,9 +113,35 @@ def deadline(
     that day, :class:`~ledger.policies.calendar.CalendarError` for a day outside the calendar, and ``ValueError`` for
     a time without an offset.
     """
-    rule = (book or rule_book()).rule(rule_id)
     days = calendar_of(calendar) if isinstance(calendar, str) else calendar
-    started = in_zone(from_, zone or days.zone)
+    if book is None or book is rule_book():
+        # The same service is judged many times over (each event of its note, each reading); its dates never change.
+        return _known(rule_id, reading, instant(from_), days.id, days.version, zone or days.zone, _By(days))
+    return _deadline(book, rule_id, reading, from_, days, zone or days.zone)
+
+
+class _By(msgspec.Struct, frozen=True, eq=False):
+    """Carries a calendar past the cache: its id and version, which are in the key, stand for it."""
+
+    days: Calendar
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _By)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@lru_cache(maxsize=32_768)
+def _known(
+    rule_id: str, reading: str, at: datetime, calendar_id: str, calendar_version: str, zone: str, by: _By
+) -> Deadline:
+    return _deadline(rule_book(), rule_id, reading, at, by.days, zone)
+
+
+def _deadline(book: RuleBook, rule_id: str, reading: str, from_: datetime, days: Calendar, zone: str) -> Deadline:
+    rule = book.rule(rule_id)
+    started = in_zone(from_, zone)
     row = pick(rule, reading, started.date())
     due, steps = _count(row, started, days)
     return Deadline(
@@ -114,7 +150,7 @@ def deadline(
         reading=row.id,
         policy_version=row.policy_version,
         calendar_version=days.version,
-        zone=zone or days.zone,
+        zone=zone,
         steps=steps,
         started=started,
         clock=rule.clock,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -59,11 +59,15 @@ def _tables() -> _Tables:
     return load_data("taxonomy", _Tables)
 
 
+@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def provider_classes(day: date) -> tuple[ProviderClass, ...]:
     """The classes in force on ``day``, in the table's order."""
     return tuple(row for row in _tables().classes if row.in_force(day))
 
 
+@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def class_named(provider_class_id: str, day: date) -> ProviderClass | None:
     """The class of that id in force on ``day``, or None."""
     return next((row for row in provider_classes(day) if row.id == provider_class_id), None)

@@ -86,6 +86,15 @@ class Line(Generic[R]):
     event_count: int
 
 
+@dataclass(frozen=True)
+class RowField:
+    """One field of a row: its type without ``| None``, and how its column's JSON is read (None: stored as it is)."""
+
+    name: str
+    kind: Any
+    decode: Callable[[str], Any] | None
+
+
 @dataclass
 class Projection(Generic[R]):
     """One view. ``version`` goes up whenever the same log would give other rows; a rebuild then follows."""
@@ -96,6 +105,7 @@ class Projection(Generic[R]):
     key: tuple[str, ...]
     indexes: tuple[tuple[str, ...], ...] = ()
     routes: dict[type[Event], Route[R]] = field(default_factory=dict)
+    _event_types: frozenset[str] | None = None
 
     def on(
         self,
@@ -120,15 +130,17 @@ class Projection(Generic[R]):
 
     @property
     def event_types(self) -> frozenset[str]:
-        return frozenset(event.TYPE for event in self.routes)
+        """The types of the events that this view folds."""
+        if self._event_types is None or len(self._event_types) != len(self.routes):
+            self._event_types = frozenset(event.TYPE for event in self.routes)
+        return self._event_types
 
     def table(self, generation: int) -> Table:
         """The table of one generation: a column for each field of the row, the key, and the provenance columns."""
         name = f"rows_{self.name}_g{generation}"
-        fields = msgspec.structs.fields(self.row)
         columns: list[Column[Any]] = [
-            Column(f.name, _column_type(f.type), primary_key=f.name in self.key, nullable=f.name not in self.key)
-            for f in fields
+            Column(f.name, _column_type(f.kind), primary_key=f.name in self.key, nullable=f.name not in self.key)
+            for f in self.fields
         ]
         provenance: list[Column[Any]] = [
             Column("partition_key", Text, nullable=False),
@@ -140,17 +152,28 @@ class Projection(Generic[R]):
         return Table(name, MetaData(), *columns, *provenance, *indexes)
 
     @cached_property
+    def fields(self) -> tuple[RowField, ...]:
+        """The row's fields as columns see them; read from the struct once."""
+        found = []
+        for f in msgspec.structs.fields(self.row):
+            kind = _bare(f.type)
+            plain = kind in (str, int, bool)
+            found.append(RowField(f.name, kind, None if plain else msgspec.json.Decoder(f.type).decode))
+        return tuple(found)
+
+    @cached_property
     def view(self) -> TableClause:
         """What queries read: always the live generation, whichever that is."""
-        names = [f.name for f in msgspec.structs.fields(self.row)]
+        names = [f.name for f in self.fields]
         return table(f"view_{self.name}", *(column(name) for name in (*names, *PROVENANCE)))
 
     def to_columns(self, line: Line[R]) -> dict[str, Any]:
         """A row as its columns: text, integers and booleans as they are, anything deeper as JSON."""
-        values = {
-            f.name: _to_column(getattr(line.row, f.encode_name), _is_plain(f.type))
-            for f in msgspec.structs.fields(self.row)
-        }
+        row = line.row
+        values: dict[str, Any] = {}
+        for f in self.fields:
+            value = getattr(row, f.name)
+            values[f.name] = value if value is None or f.decode is None else _encode(value).decode()
         values["partition_key"] = line.partition_key
         values["first_position"] = line.first_position
         values["last_position"] = line.last_position
@@ -160,12 +183,13 @@ class Projection(Generic[R]):
     def from_columns(self, values: Mapping[str, Any]) -> Line[R]:
         """The row that columns hold."""
         found = {}
-        for f in msgspec.structs.fields(self.row):
+        for f in self.fields:
             value = values[f.name]
-            if value is not None and not _is_plain(f.type):
-                value = msgspec.json.decode(value, type=f.type)
-            elif value is not None and _bare(f.type) is bool:
-                value = bool(value)
+            if value is not None:
+                if f.decode is not None:
+                    value = f.decode(value)
+                elif f.kind is bool:
+                    value = bool(value)
             found[f.name] = value
         return Line(
             self.row(**found),
@@ -223,23 +247,12 @@ def _bare(annotation: Any) -> Any:
     return args[0] if type(None) in getattr(annotation, "__args__", ()) and len(args) == 1 else annotation
 
 
-def _is_plain(annotation: Any) -> bool:
-    return _bare(annotation) in (str, int, bool)
-
-
-def _column_type(annotation: Any) -> Any:
-    bare = _bare(annotation)
-    if bare is int:
+def _column_type(kind: Any) -> Any:
+    if kind is int:
         return BigInteger
-    if bare is bool:
+    if kind is bool:
         return Boolean
     return Text
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-
-
-def _to_column(value: Any, plain: bool) -> Any:
-    if value is None or plain:
-        return value
-    return _encode(value).decode()

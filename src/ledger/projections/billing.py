@@ -220,12 +220,13 @@ def _settle(row: BillingRow, happened: Happened[Any]) -> BillingRow:
         taxonomy=note.taxonomy if note else None,
         signed_at=note.signed_at if note else None,
     )
+    if not answer.billable:
+        nothing: dict[str, Any] = {"units": 0, "unit_words": "", "modifiers": (), "blocks": (), "flags": ()}
+        return msgspec.structs.replace(row, status="not-billable", blocked=False, steps=(answer.words,), **nothing)
     line = line_of(row, facts_of(row))
     status: Status = "blocked" if line.blocks else "claimable"
     if row.in_error:
         status = "void"
-    if not answer.billable:
-        status = "not-billable"
     return msgspec.structs.replace(
         row,
         status=status,

@@ -189,11 +189,10 @@ def services_of(record: Record) -> list[Service]:
     billable = [row for row in record.rows if row.status != "not-billable"]
     facts = {row.contact_id: _facts(row, record) for row in billable}
     lines = {row.contact_id: line_of(row, facts[row.contact_id]) for row in billable}
-    live = [row for row in billable if not row.in_error]
-    claims, readings = _combined([lines[row.contact_id] for row in live], facts, record.adoptions)
+    claims, readings = _combined(list(lines.values()), facts, record.adoptions)
     claim_of = {contact: line for line in claims for contact in line.contact_ids}
     found: dict[str, list[DayFinding]] = {}
-    for one in (*provider_day([facts[row.contact_id] for row in live]), *day_findings(claims)):
+    for one in (*provider_day(list(facts.values())), *day_findings(claims)):
         for contact in one.contact_ids:
             found.setdefault(contact, []).append(one)
     made: list[Service] = []

@@ -159,7 +159,7 @@ def drafted(row: ServiceNote | None, happened: Happened[NoteDrafted], key: Key) 
 
 @timeliness.on(NoteContentWritten, keys=lambda h: [(h.event.contact_id,)])
 def written(row: ServiceNote | None, happened: Happened[NoteContentWritten], key: Key) -> ServiceNote:
-    return _change(row, happened, last_written_at=happened.recorded_at)
+    return _note_changed(row, happened, last_written_at=happened.recorded_at)
 
 
 @timeliness.on(NoteSigned, keys=lambda h: [(h.event.contact_id,)])
@@ -170,12 +170,12 @@ def signed(row: ServiceNote | None, happened: Happened[NoteSigned], key: Key) ->
 @timeliness.on(NoteCosigned, keys=lambda h: [(h.event.contact_id,)])
 def cosigned(row: ServiceNote | None, happened: Happened[NoteCosigned], key: Key) -> ServiceNote:
     note = _note(row, happened)
-    return _change(row, happened, cosignatures=(*note.cosignatures, _signature(happened, None)))
+    return _note_changed(row, happened, cosignatures=(*note.cosignatures, _signature(happened, None)))
 
 
 @timeliness.on(NoteMarkedLateEntry, keys=lambda h: [(h.event.contact_id,)])
 def marked_late(row: ServiceNote | None, happened: Happened[NoteMarkedLateEntry], key: Key) -> ServiceNote:
-    return _change(row, happened, late_entry=happened.event.reason)
+    return _note_changed(row, happened, late_entry=happened.event.reason)
 
 
 @timeliness.on(NoteEnteredInError, keys=lambda h: [(h.event.contact_id,)])
@@ -256,11 +256,16 @@ def _note(row: ServiceNote | None, happened: Happened[Any]) -> NoteFacts:
     return note
 
 
-def _change(row: ServiceNote | None, happened: Happened[Any], **facts: Any) -> ServiceNote:
-    """Change the facts of one note, then say anew which note stands and how it is rated."""
+def _note_changed(row: ServiceNote | None, happened: Happened[Any], **facts: Any) -> ServiceNote:
+    """Change the facts of one note that no verdict depends on."""
     row, changed = _known(row, happened), msgspec.structs.replace(_note(row, happened), **facts)
     notes = tuple(changed if note.note_id == changed.note_id else note for note in row.notes)
-    return _settled(msgspec.structs.replace(row, notes=notes), happened.recorded_at)
+    return msgspec.structs.replace(row, notes=notes)
+
+
+def _change(row: ServiceNote | None, happened: Happened[Any], **facts: Any) -> ServiceNote:
+    """Change the facts of one note, then say anew which note stands and how it is rated."""
+    return _settled(_note_changed(row, happened, **facts), happened.recorded_at)
 
 
 def charts_between(connection: Connection, first: date, last: date, staff_id: str | None = None) -> list[str]:

@@ -32,11 +32,11 @@ class Style:
     forgets_a_section: float = 0.01
 
 
-PROMPT = Style("prompt", 335, ((0, 78), (1, 18), (2, 4)), forgets_a_section=0.005)
-STEADY = Style("steady", 320, ((0, 46), (1, 30), (2, 13), (3, 5), (5, 3), (8, 2), (None, 1)))
+PROMPT = Style("prompt", 385, ((0, 78), (1, 18), (2, 4)), forgets_a_section=0.005)
+STEADY = Style("steady", 345, ((0, 46), (1, 30), (2, 13), (3, 5), (5, 3), (8, 2), (None, 1)))
 LATE = Style(
     "habitually late",
-    290,
+    300,
     ((0, 12), (1, 19), (2, 18), (3, 15), (4, 10), (5, 9), (6, 6), (9, 6), (None, 5)),
     asks_for_time=0.4,
     forgets_a_section=0.03,
@@ -187,8 +187,8 @@ class Agency:
     def desk_time(self, worker: Worker, day: date, rng: Random | None = None) -> datetime:
         """A moment of a day at which somebody sits down to write: before the first visit, at noon, after the last."""
         rng = rng or worker.rng
-        hour, minute = rng.choice(((8, 0), (8, 0), (12, 5), (16, 15), (16, 15), (16, 15)))
-        return self.days.at(day, hour, minute + rng.randrange(70 if hour == 16 else 28))
+        hour, minute = rng.choice(((7, 45), (7, 45), (12, 5), (17, 5), (17, 5), (17, 5)))
+        return self.days.at(day, hour, minute + rng.randrange(70 if hour == 17 else 28))
 
     def present(self, day: date) -> Iterator[Worker]:
         return (worker for worker in self.workers if worker.employed(day))

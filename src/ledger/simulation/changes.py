@@ -22,7 +22,7 @@ LAPSES, LEAVES = 2, 3
 def policy_change_on(agency: Agency) -> date:
     """The first Monday of the second month; of a single month, the one nearest to its middle."""
     start, months = agency.options.start, agency.options.months
-    after = start + timedelta(days=11)
+    after = start + timedelta(days=7)
     if months > 1:
         after = max((start + timedelta(days=31)).replace(day=1), start + timedelta(days=8))
     return after + timedelta(days=-after.weekday() % 7)
@@ -43,11 +43,12 @@ def plan_people(agency: Agency) -> None:
         notice = agency.days.next_open(max(start, worker.last_day - timedelta(days=15)))
         agency.stage.at(agency.days.at(notice, 11), partial(_end_employment, agency, worker))
     for number, worker in enumerate(agency.workers):
-        if number % 14 == LAPSES and worker.program == "psc":
+        if number % 14 == LAPSES and worker.program == "psc" and worker.credential in golive.EXPIRING:
             first = start + timedelta(days=length // 3)
-            worker.lapse = (first, first + timedelta(days=16))
-            renewed = agency.days.first_open(worker.lapse[1] + DAY)
-            agency.stage.at(agency.days.at(renewed, 10), partial(_renew, agency, worker, worker.lapse[1] + DAY))
+            renewed = agency.days.first_open(first + timedelta(days=16))
+            worker.lapse = (first, renewed - DAY)
+            # Before anybody is at work, so that the day's services are covered.
+            agency.stage.at(agency.days.at(renewed, 5, 30), partial(_renew, agency, worker, renewed))
     for worker in agency.workers:
         _plan_time_off(agency, worker)
 

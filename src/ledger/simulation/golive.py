@@ -46,6 +46,8 @@ MORE: tuple[tuple[Style, str], ...] = (
     (PROMPT, "mhrs"),
     (STEADY, "oqp"),
 )
+#: Kinds that run out and have to be renewed.
+EXPIRING = (*ASSOCIATES, "lcsw", "catc", "peer_specialist")
 PER_COORDINATOR = {"psc": 27, "ecm": 50}
 PER_SUPERVISOR = 8
 
@@ -172,7 +174,7 @@ def make_worker(
     def register() -> None:
         register_staff(agency, actor, worker.id, "clinician", worker.name, (program,), worker.hired_on)
         expires = None
-        if kind in (*ASSOCIATES, "lcsw", "catc", "peer_specialist"):
+        if kind in EXPIRING:
             expires = worker.lapse[0] - DAY if worker.lapse else end + timedelta(days=rng.randrange(60, 500))
         credential(agency, worker.id, kind, worker.hired_on, expires, actor)
         credential(agency, worker.id, "drivers_licence", worker.hired_on, end + timedelta(days=700), actor)

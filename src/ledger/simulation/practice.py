@@ -35,7 +35,7 @@ CODES = {
     "crisis": "H2011",
 }
 PLACES = (("12", 34), ("11", 26), ("27", 15), ("53", 15), ("04", 6), ("31", 2), ("09", 2))
-FIRST_VISIT, LAST_VISIT = (8, 30), (16, 45)
+FIRST_VISIT, LAST_VISIT = (8, 20), (17, 0)
 GROUP_MINUTES = 75
 
 
@@ -190,7 +190,7 @@ def record(agency: Agency, visit: Visit, note_id: str | None = None) -> NoteFile
     if note_id is not None or visit.worker.style.name == "prompt" or rng.random() < 0.6:
         moment = visit.end + minutes(rng.randrange(2, 20))
     else:
-        moment = max(visit.end + minutes(5), agency.days.at(agency.days.date_of(visit.end), 16, 50 + rng.randrange(60)))
+        moment = max(visit.end + minutes(5), agency.days.at(agency.days.date_of(visit.end), 17, 5 + rng.randrange(60)))
         late_entry = rng.random() < 0.02
     if late_entry:
         after = agency.workday(visit.worker, agency.days.date_of(visit.end), rng.randrange(4, 9))
@@ -259,10 +259,10 @@ def _plan_crises(agency: Agency, monday: date) -> None:
     if not team:
         return
     on_call = team[(monday.toordinal() // 7) % len(team)]
-    calls = sum(rng.random() < 0.3 for _ in range(max(1, len(agency.charts) // PER_COORDINATOR["psc"])))
+    calls = sum(rng.random() < 0.5 for _ in range(max(1, len(agency.charts) // PER_COORDINATOR["psc"])))
     for _ in range(calls):
         day = monday + timedelta(days=rng.randrange(7 - monday.weekday()))
-        start = agency.days.at(day, rng.choice((17, 18, 19, 21, 22, 7)), rng.randrange(60))
+        start = agency.days.at(day, rng.choice((18, 18, 19, 21, 22, 6)), rng.randrange(60))
         _crisis(agency, on_call, rng, day, start, rng.randrange(25, 95))
 
 

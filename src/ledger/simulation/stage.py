@@ -17,6 +17,7 @@ from ledger.aggregates.contact import Contact
 from ledger.aggregates.note import Note
 from ledger.aggregates.vocabulary import Command
 from ledger.application.commands import Ledger, Request, Result, Unit
+from ledger.application.shelf import Shelf
 from ledger.clock import ManualClock, SeededIds
 from ledger.errors import LedgerError, Refused
 
@@ -35,12 +36,17 @@ class _Resident(Unit):
     def give_back(self, *, appended: bool) -> None:
         self.changed = set()
 
+    def __init__(self, shelf: Shelf) -> None:
+        super().__init__(shelf)
+        self._full = KEPT
+
     def thin_out(self) -> None:
         """Let go of the oldest half of the contacts and notes once there are very many; they can be read again."""
-        if len(self.loaded) > KEPT:
+        if len(self.loaded) > self._full:
             old = [i for i, aggregate in self.loaded.items() if isinstance(aggregate, Contact | Note)]
             for identifier in old[: len(old) // 2]:
                 del self.loaded[identifier]
+            self._full = max(KEPT, 2 * len(self.loaded))
 
 
 class Resident(Ledger):

@@ -22,8 +22,8 @@ from ledger.simulation.practice import Visit, record
 #: The chart and the author of the story: the second client and the second coordinator (who is habitually late).
 CHART, AUTHOR = 1, 1
 CLAIM = (
-    "I asked for more time within three business days and it was granted; when I signed, the agency already counted "
-    "business days."
+    "I asked for more time within three business days, and it was granted. When I signed, the agency already counted "
+    "business days: the request was not late."
 )
 
 

@@ -42,7 +42,8 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict under one reading: ``outcome`` by the server's clock, which decides, and by the person's own.
 
-    ``by_seconds`` is how long after (negative: before) the deadline the note was signed, by the server's clock.
+    ``by_seconds`` is how long after (negative: before) ``due`` the note was signed, by the server's clock. A rating has
+    two limits: ``due`` ends Full, ``partial_due`` ends Partial.
     """
 
     rule_id: str
@@ -55,6 +56,7 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     outcome_by_claimed_clock: str
     due: datetime
+    partial_due: datetime | None
     by_seconds: float | None
     reasons: tuple[str, ...]
     source: str

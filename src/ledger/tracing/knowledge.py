@@ -12,6 +12,7 @@ from datetime import datetime
 
 import msgspec
 
+from ledger.aggregates.contact import ContactCorrected, ContactEnteredInError, ContactRecorded
 from ledger.aggregates.dispute import DisputeDecided, DisputeOpened, EvidenceAdded
 from ledger.aggregates.note_events import (
     ExtensionGranted,
@@ -19,6 +20,7 @@ from ledger.aggregates.note_events import (
     ExtensionRequested,
     NoteContentWritten,
     NoteCosigned,
+    NoteDrafted,
     NoteSigned,
 )
 from ledger.aggregates.policy import PolicyAdopted, PolicyRetired
@@ -30,7 +32,7 @@ _UNTOLD = (NoteContentWritten, PolicyAdopted, PolicyRetired)
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """One fact, for one person: in the record from ``since``, known to them from ``at`` (None: no trace), and how."""
+    """One fact, for one person: in the record from ``since``, known to them from ``at``, and how (None: no trace)."""
 
     event: int
     since: datetime
@@ -97,7 +99,7 @@ def readings(story: Story, zone: str) -> tuple[Reading, ...]:
 
 
 def _parts(story: Story) -> dict[str, list[str]]:
-    parts: dict[str, list[str]] = {story.drafted.author_id: ["author"]}
+    parts: dict[str, list[str]] = {story.drafted.author_id: ["wrote the note"]}
     author = story.people.get(story.drafted.author_id)
     if author is not None:
         first = min(story.drafted.service_started_at, recorded_at(story.steps[0])).date()
@@ -105,27 +107,33 @@ def _parts(story: Story) -> dict[str, list[str]]:
             parts.setdefault(supervisor, []).append("supervises the author")
     for step in story.steps:
         actor, part = step.recorded.row.actor, _part(step)
-        if part and part not in parts.setdefault(actor, []):
+        if part and step.recorded.event.TYPE != NoteDrafted.TYPE and part not in parts.setdefault(actor, []):
             parts[actor].append(part)
     return parts
 
 
 def _part(step: Step) -> str | None:
     match step.recorded.event:
-        case NoteSigned():
-            return "signer"
-        case NoteCosigned():
-            return "co-signer"
+        case ContactRecorded():
+            return "recorded the service"
+        case ContactCorrected() | ContactEnteredInError():
+            return "corrected the service"
+        case ExtensionRequested():
+            return "asked for more time"
         case ExtensionGranted() | ExtensionRefused():
             return "decided on more time"
-        case DisputeOpened():
-            return "opened the dispute"
+        case NoteSigned():
+            return "signed"
+        case NoteCosigned():
+            return "co-signed"
+        case DisputeOpened() | EvidenceAdded():
+            return "disputed"
         case DisputeDecided():
             return "decided the dispute"
         case event if isinstance(event, _UNTOLD):
             return None
-        case event:
-            return f"recorded {event.TYPE}"
+        case _:
+            return "added to the note"
 
 
 def _known(story: Story, who: str, fact: Step, zone: str) -> Known:
@@ -134,7 +142,7 @@ def _known(story: Story, who: str, fact: Step, zone: str) -> Known:
         return Known(event=fact.number, since=since, at=since, how="recorded it")
     traces = [*_acted(story, who, fact), *_read(story, who, fact)]
     if not traces:
-        return Known(event=fact.number, since=since, at=None, how="no read or act of theirs after it is recorded")
+        return Known(event=fact.number, since=since, at=None, how="")
     at, how = min(traces, key=lambda trace: trace[0])
     return Known(event=fact.number, since=since, at=in_zone(at, zone), how=how)
 

@@ -58,7 +58,10 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 def as_text(page: Page) -> str:
     """The page as text, at most ``WIDTH`` columns wide wherever words can be broken."""
-    lines = [page.title, "=" * min(len(page.title), WIDTH), *page.under, ""]
+    lines = [page.title, "=" * min(len(page.title), WIDTH)]
+    for line in page.under:
+        lines += _wrapped(line, "  ")
+    lines.append("")
     for sentence in page.lead:
         lines += _wrapped(sentence, "  ")
     for section in page.sections:

@@ -21,18 +21,29 @@ from ledger.tracing.findings import Limit, Trace
 from ledger.tracing.page import element
 from ledger.tracing.words import OUTCOMES, local
 
-_WIDTH, _LEFT, _RIGHT = 1180.0, 300.0, 250.0
+_WIDTH, _LEFT, _RIGHT = 1290.0, 340.0, 310.0
 _LANE, _DOT = 22.0, 9.0
-_INK, _SOFT = "#111", "#666"
+_INK = "#111"
+#: White around letters, so that a line behind them does not strike them through.
+_HALO: dict[str, str | float | None] = {
+    "stroke": "#fff",
+    "stroke_width": 5.0,
+    "paint_order": "stroke",
+    "stroke_linejoin": "round",
+}
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
-    """One deadline's line, from the clock's start to ``due``: its name at the left, what came of it at the right."""
+    """One deadline's line, from the clock's start to ``due``: its name at the left, what came of it at the right.
+
+    ``partial`` is where a rating's Partial ends, after ``due``, where its Full ends.
+    """
 
     label: str
     due: datetime
     said: str
     solid: bool
+    partial: datetime | None = None
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +71,9 @@ def trace_picture(trace: Trace) -> ET.Element | None:
         Bar(
             label=f"{opinion.rule_id} {opinion.reading}",
             due=opinion.due,
-            said=f"{local(opinion.due, trace.zone)[:-7]} {OUTCOMES[opinion.outcome]}",
+            said=f"{local(opinion.due, trace.zone)} {OUTCOMES[opinion.outcome]}",
             solid=opinion.adopted,
+            partial=opinion.partial_due,
         )
         for opinion in trace.opinions
     ]
@@ -83,9 +95,9 @@ def deadline_picture(title: str, started: datetime, limits: Sequence[Limit], zon
     """The picture of deadlines before anything is written."""
     bars = [
         Bar(
-            label=limit.limit + (" [default]" if limit.adopted else ""),
+            label=f"{limit.limit}: {', '.join(dict.fromkeys(rule.split(' ')[0] for rule in limit.serves))}",
             due=limit.due,
-            said=f"due {local(limit.due, zone)}",
+            said=local(limit.due, zone) + (" [default]" if limit.adopted else ""),
             solid=limit.adopted,
         )
         for limit in limits
@@ -127,7 +139,8 @@ def draw(
     title: str, bars: Sequence[Bar], marks: Sequence[Mark], lines: Sequence[Line], zone: str, program: str
 ) -> ET.Element:
     """Draw deadlines, lines across them, and events; times that lie far outside are named at the edge."""
-    moments = [bar.due.astimezone(UTC) for bar in bars] + [line.at.astimezone(UTC) for line in lines]
+    moments = [(bar.partial or bar.due).astimezone(UTC) for bar in bars] + [line.at.astimezone(UTC) for line in lines]
+    moments += [bar.due.astimezone(UTC) for bar in bars]
     first, last = min(moments), max(moments)
     reach = (last - first) * 0.5
     near = [at for m in marks for at in (m.claimed.astimezone(UTC), m.recorded.astimezone(UTC))]
@@ -146,7 +159,8 @@ def draw(
         parts.append(_line(8, y - 6, _WIDTH - 8, y - 6, stroke="#999"))
         y = _events(axis, marks, y, parts)
         bottom = y
-    ground = [*_ground(axis, top - 34, bottom, _closed(program)), *_heads(axis, lines, bottom)]
+    ground, days = _ground(axis, top - 34, bottom, _closed(program))
+    across, words = _heads(axis, lines, bottom)
     height = y + 10
     return element(
         "svg",
@@ -155,7 +169,10 @@ def draw(
         _patterns(),
         element("rect", x=0.0, y=0.0, width=_WIDTH, height=height, fill="#fff"),
         *ground,
+        *across,
         *parts,
+        *days,
+        *words,
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {_WIDTH:g} {height:g}",
         width=_WIDTH,
@@ -187,8 +204,11 @@ def _closed(program: str) -> Callable[[date], str | None]:
     return why
 
 
-def _ground(axis: _Axis, y: float, bottom: float, closed: Callable[[date], str | None]) -> list[ET.Element]:
-    """The days: hatched where the offices are closed, named as often as there is room."""
+def _ground(
+    axis: _Axis, y: float, bottom: float, closed: Callable[[date], str | None]
+) -> tuple[list[ET.Element], list[ET.Element]]:
+    """The days, hatched where the offices are closed, and their names, as often as there is room for one."""
+    names: list[ET.Element] = []
     days = axis.days()
     parts = [_line(axis.left, y + 32, axis.right, y + 32)]
     width = (axis.right - axis.left) / max(len(days), 1)
@@ -203,33 +223,41 @@ def _ground(axis: _Axis, y: float, bottom: float, closed: Callable[[date], str |
         if step == 1 or number % step == 0:
             if number:
                 parts.append(_line(left, y + 26, left, bottom, stroke="#ccc"))
-            if right - left >= 30 * (step == 1) and left - named >= 48:
-                middle = (left + right) / 2 if step == 1 else left
-                anchor = "middle" if step == 1 else "start"
-                parts.append(_text(f"{day:%a}" if step == 1 else f"{day:%Y}", middle, y + 12, anchor, fill=_SOFT))
-                parts.append(_text(f"{day:%m-%d}", middle, y + 26, anchor))
-                named = left
-    return parts
+            middle, anchor = ((left + right) / 2, "middle") if step < 7 else (left, "start")
+            if middle - named >= 46 and (number or right - left >= 30):
+                names.append(_text(f"{day:%a}" if step < 7 else f"{day:%Y}", middle, y + 12, anchor, **_HALO))
+                names.append(_text(f"{day:%m-%d}", middle, y + 26, anchor, **_HALO))
+                named = middle
+    return parts, names
 
 
-def _heads(axis: _Axis, lines: Sequence[Line], bottom: float) -> list[ET.Element]:
-    """The lines across everything, each with its words on a line of its own above the axis."""
-    parts = []
-    for number, line in enumerate(lines):
+def _heads(axis: _Axis, lines: Sequence[Line], bottom: float) -> tuple[list[ET.Element], list[ET.Element]]:
+    """The lines across everything, each with its words on a line of its own above the axis, over the lines."""
+    drawn: list[ET.Element] = []
+    words: list[ET.Element] = []
+    for number, line in enumerate(sorted(lines, key=lambda one: one.at.timestamp())):
         x, y = axis.x(line.at), 14 + 18.0 * number
         dashes = "5 4" if line.dashed else None
-        parts.append(_line(x, y + 4, x, bottom, stroke_width=1.6, stroke_dasharray=dashes))
-        right = x > (axis.left + axis.right) / 2
-        parts.append(_text(line.label, x + (-6 if right else 6), y, "end" if right else "start", font_weight="600"))
-    return parts
+        drawn.append(_line(x, y + 4, x, bottom, stroke_width=1.6, stroke_dasharray=dashes))
+        side, anchor = (6, "start") if x + 8.0 * len(line.label) < _WIDTH else (-6, "end")
+        words.append(_text(line.label, x + side, y, anchor, font_weight="600", **_HALO))
+    return drawn, words
 
 
 def _bar(axis: _Axis, bar: Bar, started: datetime, y: float) -> list[ET.Element]:
     left, right = sorted((axis.x(started), axis.x(bar.due)))
     weight = "700" if bar.solid else None
     middle = y + _LANE / 2
+    further = []
+    if bar.partial is not None and bar.partial.timestamp() > bar.due.timestamp():
+        end = axis.x(bar.partial)
+        further = [
+            _line(right, middle, end, middle, stroke_width=1.6, stroke_dasharray="2 3"),
+            _line(end, middle - 7, end, middle + 7, stroke_width=1.6),
+        ]
     return [
-        _text(_fit(bar.label, 50 if not bar.solid else 46), _LEFT - 10, middle + 4, "end", font_weight=weight),
+        *further,
+        _text(_fit(bar.label, 50), _LEFT - 10, middle + 4, "end", font_weight=weight),
         element(
             "rect",
             x=left,

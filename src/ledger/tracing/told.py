@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
-from itertools import groupby
 
 from ledger.policies.deadline_rules import split_selector
 from ledger.tracing.changes import Change
@@ -30,7 +30,7 @@ def told(trace: Trace) -> Page:
             _clocks(trace),
             _policy(trace),
             _more_time(trace),
-            _changes(trace),
+            *_changes(trace),
             *(() if not trace.disputes else (_disputes(trace),)),
             _events(trace),
             *_known(trace),
@@ -70,7 +70,7 @@ def answer(trace: Trace) -> list[str]:
         if policy.known_at_signature is not None and _differ(policy.known_at_signature, policy.reading)
     ]
     said += [
-        f"Beside the verdict stands a decision: a dispute was {dispute.outcome} by {dispute.decided_by} under "
+        f"Beside the verdict stands the decision of a dispute, by {dispute.decided_by}: {dispute.outcome}, under "
         f"{dispute.rule_id} read as {dispute.reading}."
         for dispute in trace.disputes
         if dispute.outcome is not None
@@ -93,9 +93,17 @@ def _verdict_sentence(trace: Trace, opinion: Opinion) -> str:
         signed = f"not signed at {when(trace.as_at)}{at_best}"
     else:
         by = opinion.by_seconds or 0.0
-        side = f"{span(timedelta(seconds=by))} {'after' if by > 0 else 'before'} it"
+        limit = "it" if opinion.partial_due is None else "the end of Full"
+        side = f"{span(timedelta(seconds=by))} {'after' if by > 0 else 'before'} {limit}"
         signed = f"recorded as signed {when(trace.signature.recorded_at)}, {side}"
-    return f"{OUTCOMES[opinion.outcome]} under {rule}. Due {when(opinion.due)}; {signed}."
+    outcome = OUTCOMES[opinion.outcome]
+    return f"{outcome[0].upper()}{outcome[1:]} under {rule}. {_due(opinion)}; {signed}."
+
+
+def _due(opinion: Opinion) -> str:
+    if opinion.partial_due is None:
+        return f"Due {when(opinion.due)}"
+    return f"Full until {when(opinion.due)}, Partial until {when(opinion.partial_due)}"
 
 
 def _other_readings(trace: Trace, opinion: Opinion) -> str:
@@ -111,17 +119,19 @@ def _other_readings(trace: Trace, opinion: Opinion) -> str:
 def _verdicts(trace: Trace) -> Section:
     return Section(
         title="Verdict under each reading",
-        sentences=("Marked: the reading in force for the date of the service.",) if trace.opinions else (),
+        sentences=(
+            "Marked: the reading in force for the date of the service. The server's clock decides; the signer's own "
+            "stands beside it. Asked late: more time was asked for after that deadline.",
+        ),
         table=Table(
-            headings=("Rule", "Reading", "Due", "By the server's clock", "By their own clock", "Version"),
+            headings=("Rule", "Reading", "Due", "By the server", "By their clock"),
             rows=tuple(
                 (
                     f"{o.rule_id} ({o.role})",
                     o.reading,
-                    when(o.due),
-                    OUTCOMES[o.outcome] + (", time asked for late" if o.requested_late else ""),
+                    when(o.due) + ("" if o.partial_due is None else f", Partial {when(o.partial_due)}"),
+                    OUTCOMES[o.outcome] + (" (asked late)" if o.requested_late else ""),
                     OUTCOMES[o.outcome_by_claimed_clock],
-                    o.policy_version,
                 )
                 for o in trace.opinions
             ),
@@ -166,10 +176,14 @@ def _clock_sentence(what: str, signature: Signed) -> str:
 
 
 def _policy(trace: Trace) -> Section:
-    return Section(
-        title="The policy of that day",
-        sentences=tuple(f"{policy.rule_id}: {'; '.join(policy.reasons)}." for policy in trace.adopted),
-    )
+    sentences = [f"{policy.rule_id}: {'; '.join(policy.reasons)}." for policy in trace.adopted]
+    sentences += [
+        f"{o.rule_id}, {o.title}: {o.source} (confidence {o.confidence}); reading {o.reading}, "
+        f"version {o.policy_version}."
+        for o in trace.opinions
+        if o.adopted
+    ]
+    return Section(title="The policy of that day", sentences=tuple(sentences))
 
 
 def _more_time(trace: Trace) -> Section:
@@ -193,26 +207,40 @@ def _more_time(trace: Trace) -> Section:
     return Section(title="More time", sentences=tuple(sentences))
 
 
-def _changes(trace: Trace) -> Section:
-    rows: list[tuple[str, ...]] = []
-    marked = set()
-    for (at, event), same in groupby(trace.changes, key=lambda change: (change.at, change.event)):
-        cause = "time ran out" if event is None else f"event {event}"
-        for change in sorted(same, key=lambda c: not c.adopted):
-            if change.adopted:
-                marked.add(len(rows))
-            rows.append((when(at), cause, f"{change.rule_id} {_what(change)}", change.before, change.after))
-    return Section(
-        title="What changed the verdict",
-        sentences=() if rows else ("Nothing has changed it.",),
-        table=Table(
-            headings=("When", "Cause", "Verdict", "Before", "After"), rows=tuple(rows), marked=frozenset(marked)
-        ),
-    )
+def _changes(trace: Trace) -> list[Section]:
+    """What moved the verdict in force, change by change; then the readings not in force, like moves together."""
+    mine = [change for change in trace.changes if change.adopted]
+    rows = [
+        (
+            when(c.at),
+            _cause(c),
+            f"{c.rule_id} {'(reading in force)' if c.kind == 'adopted' else c.reading}",
+            c.before,
+            c.after,
+        )
+        for c in mine
+    ]
+    headings = ("When", "Cause", "Verdict", "Before", "After")
+    said = () if rows else ("Nothing has changed it.",)
+    sections = [
+        Section(title="What changed the verdict", sentences=said, table=Table(headings=headings, rows=tuple(rows)))
+    ]
+    others = [change for change in trace.changes if not change.adopted and change.kind == "verdict"]
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for c in others:
+        key = (when(c.at), _cause(c), f"{c.before.split(', due')[0]} → {c.after.split(', due')[0]}")
+        alike.setdefault(key, []).append(f"{c.rule_id} {c.reading}")
+    if alike:
+        table = Table(
+            headings=("When", "Cause", "Change", "Readings"),
+            rows=tuple((*key, "; ".join(readings)) for key, readings in alike.items()),
+        )
+        sections.append(Section(title="What changed under the readings not in force", table=table))
+    return sections
 
 
-def _what(change: Change) -> str:
-    return "(another reading in force)" if change.kind == "adopted" else change.reading
+def _cause(change: Change) -> str:
+    return "time ran out" if change.event is None else f"event {change.event}"
 
 
 def _disputes(trace: Trace) -> Section:
@@ -225,8 +253,8 @@ def _disputes(trace: Trace) -> Section:
                 f"under {dispute.rule_id} read as {dispute.reading}."
             )
         sentences.append(
-            f"Opened {when(dispute.opened_at)} by {dispute.opened_by}: {dispute.claim} ({dispute.evidence} pieces of "
-            f"evidence). {decided}"
+            f"Opened {when(dispute.opened_at)} by {dispute.opened_by}: {dispute.claim} (evidence: "
+            f"{dispute.evidence}). {decided}"
         )
     sentences.append("A decision stands beside the verdict; it does not rewrite what the rule says.")
     return Section(title="Disputes", sentences=tuple(sentences))
@@ -253,32 +281,30 @@ def _events(trace: Trace) -> Section:
 
 def _known(trace: Trace) -> list[Section]:
     words = {event.number: event.words for event in trace.events}
-    found = []
-    for person in trace.knowledge:
-        parts = f" ({', '.join(person.parts)})" if person.parts else ""
-        found.append(
-            Section(
-                title=f"Who could have known what when: {person.name}{parts}",
-                table=Table(
-                    headings=("Event", "In the record from", "Known to them from", "How"),
-                    rows=tuple(
-                        (
-                            f"{fact.event}: {_short(words[fact.event])}",
-                            when(fact.since),
-                            "no trace" if fact.at is None else when(fact.at),
-                            fact.how,
-                        )
-                        for fact in person.facts
-                    ),
+    return [
+        Section(
+            title=f"Who could have known what when: {person.name}",
+            sentences=(f"In this story: {', '.join(person.parts)}.",),
+            table=Table(
+                headings=("Event", "In the record from", "Known to them from", "How"),
+                rows=tuple(
+                    (
+                        f"{fact.event}: {_short(words[fact.event])}",
+                        when(fact.since),
+                        "no trace of it" if fact.at is None else when(fact.at),
+                        fact.how,
+                    )
+                    for fact in person.facts
                 ),
-            )
+            ),
         )
-    return found
+        for person in trace.knowledge
+    ]
 
 
 def _short(words: str) -> str:
-    first = words.split(". ")[0].split(":")[0]
-    return first if len(first) <= 48 else first[:47] + "…"
+    """An event in a few words: as far as its first stop."""
+    return re.split(r"[.:;,(]", words, maxsplit=1)[0].strip()
 
 
 def _reads(trace: Trace) -> Section:

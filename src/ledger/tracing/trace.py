@@ -34,7 +34,8 @@ def trace_note(recorder: Recorder, grant: Grant, note_id: str, *, as_at: datetim
     the note's chart, and ``NotFound`` when there is no such note (or was none at the grant's position).
     """
     story = gather(recorder, grant, note_id)
-    as_at = grant.as_known_at or as_at
+    # What is in the record is known, also when the machine's clock has been set back since it was recorded.
+    as_at = grant.as_known_at or max(as_at, recorded_at(story.steps[-1]))
     service = story.service
     note = service.note(note_id)
     if note is None:
@@ -135,6 +136,7 @@ def _opinion(verdict: Verdict, claimed: Verdict, note: NoteFacts) -> Opinion:
         outcome=verdict.outcome,
         outcome_by_claimed_clock=claimed.outcome,
         due=verdict.due.due,
+        partial_due=verdict.deadlines[1].due if verdict.role == "rating" else None,
         by_seconds=by,
         reasons=verdict.reasons,
         source=owner.source,

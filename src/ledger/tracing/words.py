@@ -46,7 +46,7 @@ def when(at: datetime) -> str:
 
 def span(length: timedelta) -> str:
     """A length of time: ``2 d 3 h 5 min``, to the second."""
-    seconds = abs(int(length.total_seconds()))
+    seconds = abs(round(length.total_seconds()))
     parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
     return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"
 

@@ -1,0 +1,233 @@
+"""Traces built from a real store: late or not, under which rule, by which clock, and who could have known what when."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from tests.tracing.clinic import Clinic, at, in_force, under
+
+from ledger.consumers.log import LocalLog
+from ledger.consumers.rebuild import build_beside, compare, rows_of
+from ledger.consumers.runner import Runner
+from ledger.errors import NotFound
+from ledger.grants import NotGranted
+from ledger.projections.policies import policies
+from ledger.projections.timeliness import timeliness
+from ledger.tracing.story import chart_of_note
+from ledger.tracing.trace import trace_note
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Clinic:
+    return Clinic(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+def full_story(clinic: Clinic) -> None:
+    """An extension asked late, a policy adopted back to before the service, a signature on two clocks, a dispute."""
+    clinic.adopt("PSC-13", "72-elapsed-hours", date(2026, 1, 1), at("2026-10-02 09:00"))
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.read(clinic.supervisor, at("2026-11-23 16:00"))
+    request = clinic.ask(at("2026-11-23 17:30"))
+    clinic.grant(request, at("2026-11-24 09:00"))
+    clinic.adopt("PSC-13", "3-business-days", date(2026, 11, 1), at("2026-11-25 08:00"), "psc")
+    clinic.sign(at("2026-11-30 11:12"), at("2026-11-23 14:40"), "office closed")
+    clinic.correct_end(at("2026-11-20 16:30"), at("2026-12-02 09:00"))
+    clinic.dispute(at("2026-12-10 10:00"))
+
+
+def test_the_verdict_stands_under_every_reading_and_the_one_in_force_is_marked(clinic: Clinic) -> None:
+    full_story(clinic)
+    trace = clinic.trace()
+    mine = in_force(trace, "PSC-13")
+    assert (mine.reading, mine.outcome, mine.is_default) == ("3-business-days, then 5-business-days", "on_time", False)
+    assert under(trace, "PSC-13", "3-business-days, then 5-calendar-days").outcome == "late"
+    assert in_force(trace, "BHIN-23-068-routine").outcome == "late"
+    assert in_force(trace, "PSC-14").outcome == "partial"
+    assert in_force(trace, "PSC-14").is_default
+    assert sum(opinion.adopted for opinion in trace.opinions) == 3
+
+
+def test_both_clocks_give_their_verdict_and_the_servers_decides(clinic: Clinic) -> None:
+    full_story(clinic)
+    trace = clinic.trace()
+    assert trace.signature is not None
+    assert trace.signature.gap_seconds == timedelta(days=6, hours=20, minutes=32).total_seconds()
+    state = in_force(trace, "BHIN-23-068-routine")
+    assert (state.outcome, state.outcome_by_claimed_clock) == ("late", "on_time")
+
+
+def test_what_changed_the_verdict_is_put_down_to_its_event_or_to_the_clock(clinic: Clinic) -> None:
+    full_story(clinic)
+    trace = clinic.trace()
+    types = {event.number: event.type for event in trace.events}
+    mine = [
+        (c.kind, None if c.event is None else types[c.event], c.before.split(", due")[0], c.after.split(", due")[0])
+        for c in trace.changes
+        if c.adopted and c.rule_id == "PSC-13"
+    ]
+    assert mine == [
+        ("verdict", None, "not due yet", "OVERDUE"),
+        ("verdict", "note.extension_granted", "OVERDUE", "not due yet"),
+        ("adopted", "policy.adopted", "72-elapsed-hours: not due yet", "3-business-days: not due yet"),
+        ("verdict", "note.signed", "not due yet", "on time"),
+    ]
+    ran_out = next(c for c in trace.changes if c.event is None and c.rule_id == "PSC-13")
+    assert ran_out.at == at("2026-11-23 15:00")
+    corrected = [c for c in trace.changes if c.event is not None and types[c.event] == "contact.corrected"]
+    assert {c.kind for c in corrected} == {"deadline"}
+    assert not [c for c in trace.changes if c.event is not None and types[c.event].startswith("dispute.")]
+
+
+def test_a_corrected_end_of_service_can_turn_the_verdict(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.sign(at("2026-11-23 15:30"))
+    clinic.correct_end(at("2026-11-20 16:00"), at("2026-11-25 09:00"))
+    trace = clinic.trace()
+    assert in_force(trace, "PSC-13").outcome == "on_time"
+    turned = trace.changes[-1] if trace.changes[-1].rule_id == "PSC-13" else None
+    turned = turned or next(c for c in reversed(trace.changes) if c.rule_id == "PSC-13" and c.adopted)
+    assert (turned.before, turned.after) == (
+        "LATE, due Mon 2026-11-23 15:00 -08:00",
+        "on time, due Mon 2026-11-23 16:00 -08:00",
+    )
+    assert trace.service_ended_at_when_drafted == at("2026-11-20 15:00")
+
+
+def test_a_policy_adopted_after_the_signature_for_an_earlier_day_is_told_apart_from_what_held_then(
+    clinic: Clinic,
+) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.sign(at("2026-11-24 12:00"))
+    clinic.adopt("PSC-13", "3-business-days", date(2026, 11, 1), at("2026-12-01 09:00"))
+    policy = next(p for p in clinic.trace().adopted if p.rule_id == "PSC-13")
+    assert (policy.reading, policy.known_at_signature) == ("3-business-days@1", "72-elapsed-hours")
+    assert in_force(clinic.trace(), "PSC-13").outcome == "on_time"
+    known = clinic.trace(known=at("2026-11-30 09:00"))
+    assert in_force(known, "PSC-13").outcome == "late"
+
+
+def test_a_policy_changed_between_service_and_signature_does_not_rewrite_the_rule_of_the_day(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.adopt("PSC-13", "3-business-days", date(2026, 11, 21), at("2026-11-21 09:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.sign(at("2026-11-24 12:00"))
+    mine = in_force(clinic.trace(), "PSC-13")
+    assert (mine.reading, mine.is_default, mine.outcome) == ("72-elapsed-hours", True, "late")
+
+
+def test_who_could_have_known_what_when(clinic: Clinic) -> None:
+    full_story(clinic)
+    trace = clinic.trace()
+    numbers = {event.type: event.number for event in trace.events}
+    sam = next(person for person in trace.knowledge if person.person_id == clinic.supervisor)
+    known = {fact.event: fact for fact in sam.facts}
+    assert known[numbers["contact.recorded"]].at == at("2026-11-23 16:00")
+    assert known[numbers["contact.recorded"]].how == "read the chart (cli: chart)"
+    asked = known[numbers["note.extension_requested"]]
+    assert (asked.since, asked.at) == (at("2026-11-23 17:30"), at("2026-11-24 09:00"))
+    assert asked.how == f"decided on it (event {numbers['note.extension_granted']})"
+    assert known[numbers["note.signed"]].at is None
+    assert "supervises the author" in sam.parts
+    assert [(read.name, read.facts_shown) for read in trace.reads] == [("Sam Sample", 4)]
+
+
+def test_a_read_of_the_chart_as_known_earlier_shows_nothing_later(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.read(clinic.supervisor, at("2026-11-23 12:00"), known=at("2026-11-22 09:00"))
+    trace = clinic.trace()
+    sam = next(person for person in trace.knowledge if person.person_id == clinic.supervisor)
+    assert [(trace.events[fact.event - 1].type, fact.at) for fact in sam.facts] == [
+        ("contact.recorded", at("2026-11-23 12:00")),
+        ("note.drafted", None),
+    ]
+
+
+def test_the_extension_names_who_decided_it_and_that_it_was_asked_late(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.refuse(clinic.ask(at("2026-11-23 17:00")), at("2026-11-24 08:00"))
+    (asked,) = clinic.trace().requests
+    assert (asked.asked_by, asked.decision, asked.decided_by) == ("Ann Sample", "refused", "Sam Sample")
+    assert asked.requested_late
+    assert in_force(clinic.trace(), "PSC-13").outcome == "overdue"
+
+
+def test_as_known_earlier_the_note_is_a_draft_and_what_came_later_is_not_told(clinic: Clinic) -> None:
+    full_story(clinic)
+    trace = clinic.trace(known=at("2026-11-24 12:00"))
+    assert trace.signature is None
+    assert [event.type for event in trace.events][-1] == "note.extension_granted"
+    assert trace.disputes == ()
+    assert in_force(trace, "PSC-13").reading == "72-elapsed-hours, then 5-business-days"
+    with pytest.raises(NotFound):
+        clinic.trace(known=at("2026-11-21 09:00"))
+
+
+def test_the_dispute_stands_beside_the_verdict(clinic: Clinic) -> None:
+    full_story(clinic)
+    (dispute,) = clinic.trace().disputes
+    assert (dispute.outcome, dispute.decided_by, dispute.evidence) == ("overturned", "Kim Sample", 1)
+
+
+def test_a_grant_for_another_chart_opens_no_trace(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    first = clinic.read(clinic.officer)
+    other = type(first)(
+        access_id=first.access_id,
+        reader_id=first.reader_id,
+        purpose="audit",
+        charts=frozenset({clinic.new()}),
+        position=first.position,
+    )
+    with pytest.raises(NotGranted):
+        trace_note(clinic.recorder, other, clinic.note, as_at=clinic.clock.now(), zone="America/Los_Angeles")
+
+
+def test_only_a_note_can_be_traced(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    for wrong in (clinic.contact, clinic.client, "nothing"):
+        with pytest.raises(NotFound):
+            chart_of_note(clinic.recorder, wrong)
+
+
+def test_the_trace_says_what_the_view_says(clinic: Clinic) -> None:
+    full_story(clinic)
+    runner = Runner(clinic.recorder.engine, LocalLog(clinic.recorder), [timeliness, policies])
+    runner.prepare()
+    runner.catch_up()
+    (values,) = rows_of(clinic.recorder.engine, timeliness)
+    row = timeliness.from_columns(values).row
+    of_row = {(v.rule_id, v.reading, v.extension_reading): (v.outcome, v.due) for v in row.verdicts}
+    trace = clinic.trace()
+    of_trace = {
+        (o.rule_id, *(o.reading.split(", then ") if ", then " in o.reading else (o.reading, None))): (
+            o.outcome,
+            o.due.isoformat(),
+        )
+        for o in trace.opinions
+    }
+    assert of_row == of_trace
+    assert len(of_row) == 13
+
+
+@pytest.mark.parametrize("batch", [1, 3, 1000])
+def test_rebuilding_gives_the_rows_that_live_work_gave(clinic: Clinic, batch: int) -> None:
+    full_story(clinic)
+    log = LocalLog(clinic.recorder)
+    live = Runner(clinic.recorder.engine, log, [timeliness, policies], batch=batch)
+    live.prepare()
+    live.catch_up()
+    for projection, rows in ((timeliness, 1), (policies, 2)):
+        _, generation = build_beside(clinic.recorder.engine, log, projection)
+        difference = compare(clinic.recorder.engine, projection, generation)
+        assert difference.same, difference.examples
+        assert difference.rows == rows
