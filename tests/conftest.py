@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -54,10 +55,14 @@ def _private_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+def postgres() -> Iterator[PostgresServer]:
+    # Not under pytest's own folder, which only its user may enter: for root the server runs as another user.
+    folder = Path(tempfile.mkdtemp(prefix="ledger-postgres-"))
+    folder.chmod(0o755)
+    server = PostgresServer(folder)
     yield server
     server.stop()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -120,6 +120,22 @@ def test_the_rows_as_they_were_known_and_what_changed_since(agency: Agency) -> N
     assert none["changes"] == []
 
 
+def test_both_databases_answer_every_question_of_a_month(database_url: str) -> None:
+    agency = Agency(database_url)
+    agency.service(3, "09:00", 20)
+    agency.service(3, "13:00", 20)
+    moment = agency.clock.now().isoformat()
+    rows = ("billing", "rows", "--month", "2025-11")
+    live = agency.read(*rows)
+    assert live["totals"]["claimable"]["units"] == 3
+    # As known now is what the live views hold: the same folds over the same events.
+    assert agency.read(*rows, "--as-known-at", moment)["rows"] == live["rows"]
+    assert agency.read(*rows, "--changed-since", moment)["changes"] == []
+    assert agency.read("utilisation", "--month", "2025-11")["staff"][0]["billable_minutes"] == 40
+    assert agency.read("supervision", "--from", "2025-11-03", "--to", "2025-11-03")["staff"][0]["counts"]["non"] == 1
+    agency.recorder.engine.dispose()
+
+
 def test_the_access_names_every_chart_on_the_page_before_it_is_shown(agency: Agency) -> None:
     agency.service(3, "09:00", 53)
     agency.service(3, "09:30", 30, client=1)

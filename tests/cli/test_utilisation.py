@@ -67,9 +67,12 @@ def test_psc_5_a_review_freezes_and_a_late_entry_is_restated(agency: Agency) -> 
     agency.service(3, "09:00", 60)
     late = agency.service(4, "09:00", 30, sign=False)
     words = ("utilisation", "--staff", agency.worker, "--month", "2025-11")
+    head = agency.recorder.sequence()
     (one,) = agency.read(*words, "--review")["staff"]
     assert one["restated"][0]["changed"] is False
+    assert one["restated"][0]["late_entries"] == []
     (frozen,) = reviews(agency)
+    assert frozen.position == head
     assert (frozen.billable_minutes, frozen.target_minutes, frozen.rating) == (60, 5355, "non")
     assert frozen.reviewed_by == agency.supervisor
     # The CLI's own clock recorded the review: the ledger's goes on from there, like any server's.

@@ -84,7 +84,7 @@ FAULTS: list[tuple[str, int, Change, str, str]] = [
     ("Patient", 1, put("birthDate", "1991"), ".birthDate", "is not a full date"),
     ("Patient", 1, put("birthDate", None), ".birthDate", "is null"),
     ("Patient", 1, put("gender", "yes"), ".gender", "is not an administrative gender"),
-    ("Patient", 1, put("name", []), ".name", "needs at least one"),
+    ("Patient", 1, put("name", []), ".name", "needs at least 1"),
     ("Patient", 1, drop("name.0.family"), ".name[0].family", "is missing"),
     ("Patient", 1, put("name.0.family", 7), ".name[0].family", "Not a valid string"),
     ("Patient", 1, put("name.0.family", "  "), ".name[0].family", "is empty"),

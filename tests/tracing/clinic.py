@@ -101,15 +101,15 @@ class Clinic:
         )
         return who
 
-    def serve(self, ended: datetime, when: datetime | None = None, kind: str = "individual") -> str:
+    def serve(self, ended: datetime, when: datetime | None = None, program: str = "psc") -> str:
         """An hour of service, recorded when it ended unless said otherwise."""
         self.contact = self.new()
         command = RecordContact(
             contact_id=self.contact,
             client_id=self.client,
             staff_id=self.author,
-            program="psc",
-            contact_kind=kind,
+            program=program,
+            contact_kind="individual",
             started_at=ended - timedelta(hours=1),
             ended_at=ended,
             direct_minutes=10,

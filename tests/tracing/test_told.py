@@ -96,6 +96,11 @@ def test_every_reading_has_its_line_and_no_two_events_touch(trace: Trace) -> Non
     assert drawn is not None
     texts = {text.text for text in drawn.iter("text")}
     assert {f"{o.rule_id} {o.reading}" for o in trace.opinions} <= texts
+    names = [
+        text for text in drawn.iter("text") if text.get("text-anchor") == "end" and text.get("font-weight") != "600"
+    ]
+    # Seven and a half pixels are more than a letter of the widest usual font takes on average.
+    assert all(len(name.text or "") * 7.5 <= float(name.get("x", "0")) for name in names)
     dots = [(float(c.get("cx", "")), float(c.get("cy", ""))) for c in drawn.iter("circle")]
     assert len(dots) == 2 * (len(trace.events) - 1), "the adoption of October lies outside these days"
     for number, (x, y) in enumerate(dots):

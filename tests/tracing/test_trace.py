@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from tests.tracing.clinic import Clinic, at, in_force, under
 
+from ledger.aggregates.client import OpenEpisode, RegisterClient
+from ledger.aggregates.staff import PersonName
+from ledger.application.reading import open_charts
 from ledger.consumers.log import LocalLog
 from ledger.consumers.rebuild import build_beside, compare, rows_of
 from ledger.consumers.runner import Runner
@@ -15,10 +18,12 @@ from ledger.errors import NotFound
 from ledger.grants import NotGranted
 from ledger.projections.policies import policies
 from ledger.projections.timeliness import timeliness
+from ledger.tracing.picture import trace_picture
 from ledger.tracing.story import chart_of_note
+from ledger.tracing.told import answer
 from ledger.tracing.trace import trace_note
 
-pytestmark = pytest.mark.filterwarnings("error")
+FIRST_DAY = date(2026, 11, 1)
 
 
 @pytest.fixture
@@ -197,6 +202,33 @@ def test_only_a_note_can_be_traced(clinic: Clinic) -> None:
     for wrong in (clinic.contact, clinic.client, "nothing"):
         with pytest.raises(NotFound):
             chart_of_note(clinic.recorder, wrong)
+
+
+def test_a_program_without_rules_is_traced_without_a_verdict_or_a_picture(clinic: Clinic) -> None:
+    episode = OpenEpisode(client_id=clinic.client, episode_id=clinic.new(), program="respite", opened_on=FIRST_DAY)
+    clinic.do(episode, when=at("2026-11-02 09:00"))
+    clinic.serve(at("2026-11-20 15:00"), program="respite")
+    clinic.draft(at("2026-11-23 10:00"))
+    trace = clinic.trace()
+    assert trace.problem is not None
+    assert "no program 'respite'" in trace.problem
+    assert (trace.opinions, trace.limits, trace.changes, trace_picture(trace)) == ((), (), (), None)
+    assert answer(trace) == [f"No rule could be applied: {trace.problem}."]
+    assert [event.type for event in trace.events] == ["contact.recorded", "note.drafted", "note.content_written"]
+
+
+def test_reads_of_pages_with_many_charts_are_found_too(clinic: Clinic) -> None:
+    other = clinic.new()
+    name = PersonName(family="Other", given="Olga")
+    clinic.do(RegisterClient(client_id=other, name=name, birth_date=date(1990, 1, 1)))
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.clock.set(at("2026-11-21 09:00"))
+    for charts, page in (([clinic.client, other], "caseload"), ([other], "chart")):
+        open_charts(
+            clinic.ledger, charts, reader=clinic.supervisor, purpose="operations", surface="web", resource=page
+        )
+    clinic.draft(at("2026-11-23 10:00"))
+    assert [(read.resource, read.at) for read in clinic.trace().reads] == [("caseload", at("2026-11-21 09:00"))]
 
 
 def test_the_trace_says_what_the_view_says(clinic: Clinic) -> None:

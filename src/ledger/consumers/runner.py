@@ -14,7 +14,6 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine, insert, select, update
-from sqlalchemy.exc import DataError, IntegrityError
 
 from ledger.aggregates.vocabulary import event_types
 from ledger.consumers import outcomes
@@ -28,8 +27,6 @@ from ledger.store.codec import read
 from ledger.store.envelope import Recorded
 
 log = structlog.get_logger("ledger.consumers")
-#: What a database says to a value it cannot hold: that parks the value's chart, as a fold that raises does.
-_UNFIT = (DataError, IntegrityError, OverflowError, UnicodeError)
 
 
 class StaleRunner(LedgerError):
@@ -141,33 +138,11 @@ class Runner:
         lock_generation(connection, stand)
         if self.place(connection, stand, partition) != place:
             raise StaleRunner(f"another process moves the view {stand.id}")
-        marks = self._apply_some(connection, stand, partition, entries, {} if decoded is None else decoded)
-        self._move(connection, stand, partition, entries[-1].offset, marks)
-
-    def _apply_some(
-        self,
-        connection: Connection,
-        stand: Stand,
-        partition: int,
-        entries: Sequence[Entry],
-        decoded: dict[int, Recorded | Exception],
-    ) -> Counter[bytes]:
-        """Apply entries all at once; where the database refuses a value, by halves, until its event stands alone."""
-        try:
-            with connection.begin_nested():
-                work = self._fold(connection, stand, entries, decoded)
-                self._write(connection, stand, partition, work)
-        except _UNFIT as fault:
-            if len(entries) > 1:
-                half = len(entries) // 2
-                first = self._apply_some(connection, stand, partition, entries[:half], decoded)
-                return first + self._apply_some(connection, stand, partition, entries[half:], decoded)
-            work, row = Work(), entries[0].row
-            self._park_key(work, row.position, row.key, row.topic, fault)
-            self._write(connection, stand, partition, work)
+        work = self._fold(connection, stand, entries, {} if decoded is None else decoded)
+        self._write(connection, stand, partition, work)
+        self._move(connection, stand, partition, entries[-1].offset, Counter(work.marks.values()))
         for key, (at, kind, reason) in work.parked_keys.items():
             log.warning("parked", projection=stand.id, key=key, position=at, event_type=kind, error=reason)
-        return Counter(work.marks.values())
 
     def _fold(
         self,

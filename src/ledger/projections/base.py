@@ -199,6 +199,34 @@ class Projection(Generic[R]):
             values["event_count"],
         )
 
+    @cached_property
+    def _plain_columns(self) -> tuple[tuple[str, type, bool], ...]:
+        """Name and type of each column that is not JSON, and whether it may be empty."""
+        return tuple(
+            (f.encode_name, _bare(f.type), _bare(f.type) is not f.type)
+            for f in msgspec.structs.fields(self.row)
+            if _is_plain(f.type)
+        )
+
+    def check(self, row: R, key: Key) -> None:
+        """Refuse a row that one of the databases could not hold, or that is not the one its key names.
+
+        It is asked after every fold, so that an event parks for what it made of the row however the log was cut.
+        Raises TypeError or ValueError.
+        """
+        for name, kind, optional in self._plain_columns:
+            value = getattr(row, name)
+            if type(value) is kind:
+                if kind is str:
+                    if "\x00" in value:
+                        raise ValueError(f"{self.name}.{name} holds a NUL character")
+                elif kind is int and not -(2**63) <= value < 2**63:
+                    raise ValueError(f"{self.name}.{name} is beyond 64 bits")
+            elif not (optional and value is None):
+                raise TypeError(f"{self.name}.{name} is {type(value).__name__}, not {kind.__name__}")
+        if self.key_of(row) != key:
+            raise ValueError(f"a fold of {self.name} answered with the row of another key")
+
     def key_of(self, row: R) -> Key:
         return tuple(getattr(row, name) for name in self.key)
 
@@ -219,8 +247,13 @@ def fold_event(projection: Projection[Any], lines: L, recorded: Recorded) -> Ite
         row = route.fold(line.row if line else None, happened, key)
         if row is None:
             lines.pop(key, None)
-        elif line is None:
+            yield key
+            continue
+        projection.check(row, key)
+        if line is None:
             lines[key] = Line(row, recorded.row.key, position, position, 1)
+        elif line.partition_key != recorded.row.key:
+            raise ValueError(f"a row of {projection.name} depends on events of two partition keys")
         else:
             lines[key] = Line(row, line.partition_key, line.first_position, position, line.event_count + 1)
         yield key

@@ -21,7 +21,7 @@ from ledger.tracing.findings import Limit, Trace
 from ledger.tracing.page import element
 from ledger.tracing.words import OUTCOMES, local
 
-_WIDTH, _LEFT, _RIGHT = 1290.0, 340.0, 310.0
+_WIDTH, _LEFT, _RIGHT = 1330.0, 380.0, 310.0
 _LANE, _DOT = 22.0, 9.0
 _INK = "#111"
 #: White around letters, so that a line behind them does not strike them through.
@@ -257,7 +257,7 @@ def _bar(axis: _Axis, bar: Bar, started: datetime, y: float) -> list[ET.Element]
         ]
     return [
         *further,
-        _text(_fit(bar.label, 50), _LEFT - 10, middle + 4, "end", font_weight=weight),
+        _text(_fit(bar.label, 49), _LEFT - 10, middle + 4, "end", font_weight=weight),
         element(
             "rect",
             x=left,
