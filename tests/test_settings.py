@@ -42,13 +42,13 @@ def test_an_empty_setting_is_as_good_as_none(name: str) -> None:
     "zone", ["Mars/Olympus", "America", "", "../etc/passwd", "America/Los_Angeles\x00"], ids=range(5)
 )
 def test_a_zone_that_is_none_is_named(zone: str) -> None:
-    with pytest.raises(BadInput, match="LEDGER_ZONE: there is no time zone .* write one as America/Los_Angeles"):
+    with pytest.raises(BadInput, match=r"LEDGER_ZONE: there is no time zone .* write one as America/Los_Angeles"):
         read_settings({"LEDGER_ZONE": zone})
 
 
 @pytest.mark.parametrize("style", ["", "JSON", "xml"])
 def test_a_style_of_log_that_is_none_is_named(style: str) -> None:
-    with pytest.raises(BadInput, match="LEDGER_LOG: .* use auto, json or console"):
+    with pytest.raises(BadInput, match=r"LEDGER_LOG: .* use auto, json or console"):
         read_settings({"LEDGER_LOG": style})
 
 

@@ -21,7 +21,7 @@ ALLOWED = frozenset(
     {
         "event", "level", "timestamp", "correlation_id", "command_id", "command", "projection", "key", "position",
         "event_type", "error", "count", "seconds", "place", "head", "partition", "stream_id", "version", "file",
-        "exit_code", "generation", "rows", "codes", "fields",
+        "exit_code", "generation", "rows", "codes", "fields", "commands",
     }
 )  # fmt: skip
 

@@ -224,9 +224,7 @@ def test_reads_of_pages_with_many_charts_are_found_too(clinic: Clinic) -> None:
     clinic.serve(at("2026-11-20 15:00"))
     clinic.clock.set(at("2026-11-21 09:00"))
     for charts, page in (([clinic.client, other], "caseload"), ([other], "chart")):
-        open_charts(
-            clinic.ledger, charts, reader=clinic.supervisor, purpose="operations", surface="web", resource=page
-        )
+        open_charts(clinic.ledger, charts, reader=clinic.supervisor, purpose="operations", surface="web", resource=page)
     clinic.draft(at("2026-11-23 10:00"))
     assert [(read.resource, read.at) for read in clinic.trace().reads] == [("caseload", at("2026-11-21 09:00"))]
 

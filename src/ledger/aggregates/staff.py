@@ -379,8 +379,8 @@ def acting_staff(given: Given, reasons: Reasons, field: str = "actor") -> Staff 
     """The actor as an employed staff member, or a reason why a system or a former colleague cannot do this."""
     staff = None if given.actor.system else given.find(Staff, given.actor.id)
     if staff is None:
-        reasons.add(field, f"{given.actor.name} is not a staff member", "act as a registered staff member")
+        reasons.add(field, f"{given.actor.name} is not a staff member", "act as a registered staff member", "actor")
         return None
     day = given.occurred_at.date()
-    reasons.unless(staff.employed_on(day), field, f"{staff.name} was not employed on {day}")
+    reasons.unless(staff.employed_on(day), field, f"{staff.name} was not employed on {day}", code="actor")
     return staff

@@ -175,7 +175,13 @@ class Ledger:
             except IntegrityError as clash:
                 fault = self._conflict(unit, requests, clash)
             else:
-                log.info("recorded a batch", count=count, seconds=round(time.perf_counter() - started, 6))
+                log.info(
+                    "recorded a batch",
+                    commands=sorted({request.command.NAME for request in requests}),
+                    correlation_id=_shared(requests),
+                    count=count,
+                    seconds=round(time.perf_counter() - started, 6),
+                )
                 return results
             finally:
                 unit.give_back(appended=appended)
@@ -341,6 +347,12 @@ def _merged(shared: Sequence[Reason], found: Sequence[Reason]) -> list[Reason]:
         if (reason.field, reason.message) not in said and not (reason.code == "future" and reason.field in future)
     ]
     return [*kept, *found]
+
+
+def _shared(requests: Sequence[Request]) -> str | None:
+    """The correlation id that all of these requests have, if they have one."""
+    ids = {request.correlation_id for request in requests}
+    return ids.pop() if len(ids) == 1 else None
 
 
 def _first_line(fault: Exception) -> str:

@@ -255,6 +255,9 @@ def _reasons(messages: Any, path: str = "") -> Iterator[Reason]:
     """marshmallow's nested messages as reasons, each with the path of its field."""
     if isinstance(messages, Mapping):
         for name, inner in messages.items():
+            if name == "_schema":  # marshmallow's word for the object as a whole
+                yield from _reasons(inner, path)
+                continue
             part = f"[{name}]" if isinstance(name, int) else _shown(str(name))
             here = path + part if part.startswith("[") or not path else f"{path}.{part}"
             yield from _reasons(inner, here)

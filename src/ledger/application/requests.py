@@ -19,8 +19,6 @@ from ledger.logs import get_logger
 log = get_logger("ledger.application")
 
 SYSTEM = "system:"
-#: A field's own name, without the place inside it: what a log line may say of a reason.
-_FIELD = re.compile(r"[a-z_0-9]+")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -93,8 +91,8 @@ def log_refusal(
 ) -> None:
     """Log that a command was not carried out: which, and the codes and fields of the reasons; never what was sent."""
     reasons: Sequence[Reason] = getattr(fault, "reasons", ())
-    known = {"actor", "occurred_at", "purpose", "payload", *command.__struct_fields__}
-    named = [match.group() for reason in reasons if (match := _FIELD.match(reason.field))]
+    known = {"actor", "occurred_at", "purpose", "payload", "command_id", "content", *command.__struct_fields__}
+    named = [re.split(r"[.\[]", reason.field)[0] for reason in reasons]
     log.info(
         "not carried out",
         command=command.NAME,

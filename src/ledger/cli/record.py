@@ -140,7 +140,7 @@ def _from_stdin() -> dict[str, Any]:
         raise BadInput(f"stdin: not UTF-8 at byte {fault.start + 1}; send it as UTF-8") from fault
     data = _json("stdin", text, "send one object with the command's fields")
     if not isinstance(data, dict):
-        raise BadInput("stdin: send one JSON object with the command's fields")
+        raise BadInput("stdin: not an object; send one JSON object with the command's fields")
     return data
 
 

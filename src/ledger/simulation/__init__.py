@@ -4,8 +4,8 @@ Everything here goes through the ordinary commands, so that what comes out is wh
 The same options give the same events, ids and times included. It is the load of the benchmarks and the story of the
 demonstration; every name is made up, and shows it.
 
-This room may import the application, the aggregates, the policies and the foundation (clock, errors, settings); nothing
-but the command line, the benchmarks and tests imports it.
+May import: ``ledger.application``, ``ledger.aggregates``, ``ledger.policies`` and the foundation (clock, errors,
+settings). Nothing but the command line, the benchmarks and tests imports it.
 """
 
 from ledger.simulation.options import Options, Story, Summary
