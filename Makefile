@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := src tests benchmarks
 
-.PHONY: help setup setup-dev demo test lint types imports lock bench clean
+.PHONY: help setup setup-dev demo stack up test lint types imports lock bench clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,14 @@ setup-dev: $(VENV)/.installed-dev ## Also install what the tests and the linters
 
 demo: setup ## Simulate a quarter, import a bundle, and show what each reader asks for
 	@$(BIN)/python examples/demo.py
+
+BROKERS ?= 1
+stack: setup-dev ## PostgreSQL, Kafka (BROKERS=1 to 3), relay and projector without Docker, until Ctrl-C
+	@$(BIN)/python deploy/stack/stack.py --brokers $(BROKERS)
+
+up: ## The same with Docker, in the background, ready when the command returns
+	@$(PYTHON) deploy/passwords.py deploy/secrets
+	@docker compose -f deploy/compose.yaml up --build --detach --wait
 
 lint: setup-dev ## ruff, and the import rules of the rooms
 	@$(BIN)/ruff check $(SOURCES) examples

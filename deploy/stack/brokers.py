@@ -66,7 +66,10 @@ class Broker:
 
 @dataclass
 class Cluster:
-    """Some brokers that know each other; ``listeners`` adds or replaces broker properties (TLS and SASL, say)."""
+    """Some brokers that know each other; ``properties`` adds or replaces settings of the brokers (TLS and SASL, say).
+
+    In a property's value ``{port}`` and ``{controller_port}`` stand for the broker's own.
+    """
 
     folder: Path
     jars: Path
@@ -76,10 +79,18 @@ class Cluster:
     brokers: list[Broker] = field(default_factory=list)
     cluster_id: str = ""
 
+    #: SCRAM users that the storage is formatted with: name and password.
+    users: dict[str, str] = field(default_factory=dict)
+
     def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        known = self.folder / "cluster.id"  # the storage belongs to its cluster: the next start goes on with it
+        if known.exists():
+            self.cluster_id = known.read_text().strip()
         self.cluster_id = self.cluster_id or urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         if self.cluster_id.startswith("-"):
             self.cluster_id = "A" + self.cluster_id[1:]  # StorageTool would read a leading dash as an option
+        known.write_text(self.cluster_id)
         for number in range(1, self.count + 1):
             broker = Broker(number, self.folder / f"broker-{number}", free_port(), free_port())
             broker.folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +105,7 @@ class Cluster:
         """Format the storage and start every broker; returns when all answer."""
         for broker in self.brokers:
             self._configure(broker)
-            self._java(broker, "kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", self._config(broker))
+            self._format(broker)
         for broker in self.brokers:
             self.start_broker(broker, wait=False)
         for broker in self.brokers:
@@ -145,6 +156,25 @@ class Cluster:
                 except subprocess.TimeoutExpired:
                     self.kill(broker)
 
+    def _format(self, broker: Broker) -> None:
+        """Make its storage, unless it has been made."""
+        users = [
+            part
+            for name, password in self.users.items()
+            for part in ("--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]")
+        ]
+        self._java(
+            broker,
+            "kafka.tools.StorageTool",
+            "format",
+            "--ignore-formatted",
+            "-t",
+            self.cluster_id,
+            "-c",
+            self._config(broker),
+            *users,
+        )
+
     def _config(self, broker: Broker) -> Path:
         return broker.folder / "server.properties"
 
@@ -177,7 +207,8 @@ class Cluster:
             "log.retention.bytes": "-1",
             "log.cleanup.policy": "delete",
         }
-        settings.update({name: value.format(port=broker.port) for name, value in self.properties.items()})
+        ports = {"port": broker.port, "controller_port": broker.controller_port}
+        settings.update({name: value.format(**ports) for name, value in self.properties.items()})
         self._config(broker).write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
     def _options(self) -> list[str]:

@@ -3,10 +3,13 @@
 | name | meaning | default |
 |---|---|---|
 | ``LEDGER_DATABASE`` | where the store is: ``sqlite:///FILE`` or ``postgresql://…`` | ``sqlite:///ledger.db`` |
+| ``LEDGER_DATABASE_PASSWORD_FILE`` | a file with the password of the user in ``LEDGER_DATABASE`` | none |
 | ``LEDGER_ACTOR`` | who acts when no ``--as`` is given: a staff id or ``system:NAME`` | none |
 | ``LEDGER_PURPOSE`` | why, when no ``--purpose`` is given | ``operations`` |
 | ``LEDGER_ZONE`` | the agency's time zone | ``America/Los_Angeles`` |
 | ``LEDGER_LOG`` | how log lines look: ``auto``, ``json`` or ``console`` | ``auto`` |
+
+Those of Kafka stand in ``ledger.kafka.connection``.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -22,7 +27,23 @@ import msgspec
 from ledger.errors import BadInput
 
 LogStyle = Literal["auto", "json", "console"]
-_KNOWN = ("LEDGER_DATABASE", "LEDGER_ACTOR", "LEDGER_PURPOSE", "LEDGER_ZONE", "LEDGER_LOG")
+#: Every setting there is, so that a misspelt one is noticed.
+KNOWN = (
+    "LEDGER_DATABASE",
+    "LEDGER_DATABASE_PASSWORD_FILE",
+    "LEDGER_ACTOR",
+    "LEDGER_PURPOSE",
+    "LEDGER_ZONE",
+    "LEDGER_LOG",
+    "LEDGER_KAFKA",
+    "LEDGER_KAFKA_TOPIC",
+    "LEDGER_KAFKA_CA",
+    "LEDGER_KAFKA_CERTIFICATE",
+    "LEDGER_KAFKA_KEY",
+    "LEDGER_KAFKA_USER",
+    "LEDGER_KAFKA_PASSWORD_FILE",
+    "LEDGER_KAFKA_MECHANISM",
+)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +60,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check the settings; raises ``BadInput`` naming the setting that is wrong."""
     environment = os.environ if environment is None else environment
     for name in environment:
-        meant = get_close_matches(name, _KNOWN, n=1, cutoff=0.85) if name not in _KNOWN else []
+        meant = get_close_matches(name, KNOWN, n=1, cutoff=0.85) if name not in KNOWN else []
         if meant and name.startswith("LEDGER"):
             raise BadInput(f"{name}: there is no such setting; did you mean {meant[0]}?")
     zone = environment.get("LEDGER_ZONE", Settings().zone)
@@ -50,10 +71,26 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     style = environment.get("LEDGER_LOG", "auto")
     if style not in ("auto", "json", "console"):
         raise BadInput(f"LEDGER_LOG: {style!r} is not a style; use auto, json or console")
+    database = environment.get("LEDGER_DATABASE") or Settings().database
+    password_file = environment.get("LEDGER_DATABASE_PASSWORD_FILE")
     return Settings(
-        database=environment.get("LEDGER_DATABASE") or Settings().database,
+        database=_with_password(database, password_file) if password_file else database,
         actor=environment.get("LEDGER_ACTOR") or None,
         purpose=environment.get("LEDGER_PURPOSE") or Settings().purpose,
         zone=zone,
         log=style,  # type: ignore[arg-type]  # checked above
     )
+
+
+def _with_password(url: str, path: str) -> str:
+    """The database URL with the password that stands in a file, so that it need not stand in the environment."""
+    scheme, _, rest = url.partition("://")
+    user, at, where = rest.partition("@")
+    if not at or not user or ":" in user:
+        raise BadInput("LEDGER_DATABASE_PASSWORD_FILE: LEDGER_DATABASE has to name a user, and no password, with it")
+    try:
+        password = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        words = fault.strerror if isinstance(fault, OSError) else "it is not text"
+        raise BadInput(f"LEDGER_DATABASE_PASSWORD_FILE: cannot be read: {words}") from fault
+    return f"{scheme}://{user}:{quote(password, safe='')}@{where}"

@@ -1,4 +1,4 @@
-"""Parking: what cannot be applied holds up its own chart, visibly; once the cause is mended a retry goes on in order."""
+"""Parking: what cannot be applied holds up its own chart, visibly; once mended, a retry goes on in order."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def live(recorder: Recorder) -> list[list[dict[str, Any]]]:
     return [rows_of(recorder.engine, said), rows_of(recorder.engine, words)]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(texts=LOGS, cuts=st.lists(st.integers(1, 7), min_size=1, max_size=10), appended=st.integers(0, 25))
 def test_any_cutting_of_the_log_gives_the_same_rows(
     tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str]], cuts: list[int], appended: int
@@ -124,8 +124,8 @@ def test_a_stale_runner_is_rolled_back(recorder: Recorder) -> None:
 def test_several_runners_at_once(database_url: str, opened: Callable[[str], Recorder]) -> None:
     """Whoever comes second finds the place moved and goes on from there; nothing is doubled and nobody fails."""
     recorder = opened(database_url)
-    rows = said_log([(f"chart {n % 17}", f"text {n} {n % 5}") for n in range(600)])
-    recorder.insert_events(rows[:300])
+    rows = said_log([(f"chart {n % 17}", f"text {n} {n % 5}") for n in range(240)])
+    recorder.insert_events(rows[:40])
     said, words, _ = make_views()
     run(recorder, said, words, batch=1)
     errors: list[BaseException] = []
@@ -144,13 +144,13 @@ def test_several_runners_at_once(database_url: str, opened: Callable[[str], Reco
     threads = [threading.Thread(target=catch_up, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
-    recorder.insert_events(rows[300:])
+    recorder.insert_events(rows[40:])
     meet.wait(timeout=60)
     for thread in threads:
         thread.join()
     assert errors == []
     assert live(recorder) == expected(recorder)
-    assert counts(recorder.engine, "words.1") == (600, 600, 0, 0)
+    assert counts(recorder.engine, "words.1") == (240, 240, 0, 0)
     assert verify(recorder, [said, words]).sound
 
 

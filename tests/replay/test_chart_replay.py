@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
 from hypothesis import given, settings
@@ -172,6 +173,11 @@ def test_a_difference_explains_every_change_and_nothing_else(what: list[Step]) -
         head = world.recorder.sequence()
         chart_id = world.charts[0]
         events = read_verified(world.recorder, world.at(chart_id, head), chart_id)
+
+        @cache
+        def then(position: int, day: date | None) -> dict[ItemKey, Fields]:
+            return fields_at(chart_id, events, position, day)
+
         for day in (None, DAYS[4]):
             for first, second in ((0, head), (head // 3, head), (head // 3, 2 * head // 3), (head // 2, head // 2)):
                 before = fields_at(chart_id, events, first, day)
@@ -189,6 +195,9 @@ def test_a_difference_explains_every_change_and_nothing_else(what: list[Step]) -
                         assert item.get(field.field) == field.before
                         assert first < field.by.position <= second
                         assert field.by in change.events
+                        just_before = then(field.by.position - 1, day).get(key, {})
+                        assert just_before.get(field.field) != field.after, "its event set it"
+                        assert then(field.by.position, day).get(key, {}).get(field.field) == field.after
                         if field.after is None:
                             del item[field.field]
                         else:
@@ -233,6 +242,34 @@ def test_the_story_has_every_event_a_chart_can_hold() -> None:
         seen = chart_as_known(world.recorder, world.at(chart_id, world.recorder.sequence()), chart_id)
         assert not seen.others
         assert {note.status for note in seen.notes} == {"cosigned", "in error"}
+
+
+def test_an_end_shows_from_its_last_day_on_and_not_before() -> None:
+    with a_world() as world:
+        full_story(world)
+        chart_id, head = world.charts[0], world.recorder.sequence()
+        now = chart_as_known(world.recorder, world.at(chart_id, head), chart_id)
+        coordinator, diagnosis = now.coordinators[0], now.diagnoses[0]
+        episode = next(e for e in now.episodes if e.closed)
+        assert coordinator.released
+        assert diagnosis.resolved
+        assert episode.closed
+
+        def on(day: date) -> Chart:
+            return chart_as_known(world.recorder, world.at(chart_id, head, day), chart_id)
+
+        eve = timedelta(days=1)
+        last = coordinator.released.last_day
+        assert (on(last).coordinators[0].released, on(last - eve).coordinators[0].released) == (
+            coordinator.released,
+            None,
+        )
+        last = diagnosis.resolved.resolved_on
+        assert (on(last).diagnoses[0].resolved, on(last - eve).diagnoses[0].resolved) == (diagnosis.resolved, None)
+        last = episode.closed.closed_on
+        number = now.episodes.index(episode)
+        assert on(last).episodes[number].closed == episode.closed
+        assert all(e.closed is None for e in on(last - eve).episodes)
 
 
 def test_the_last_change_of_each_item_names_who_and_when() -> None:

@@ -46,6 +46,7 @@ class ClientRegistered(Event, frozen=True, kw_only=True):
     phone: str | None = None
     language: str | None = None
     source: str | None = None
+    late_entry: bool = False
 
 
 @event("client.details_corrected")
@@ -114,6 +115,7 @@ class DiagnosisRecorded(Event, frozen=True, kw_only=True):
     display: str
     onset: date
     source: str | None = None
+    late_entry: bool = False
 
 
 @event("client.diagnosis_resolved")
@@ -144,6 +146,7 @@ class RegisterClient(Command, frozen=True, kw_only=True):
     phone: Label | None = None
     language: Label | None = None
     source: Label | None = None
+    late_entry: bool = False
 
 
 class CorrectClientDetails(Command, frozen=True, kw_only=True):
@@ -215,6 +218,7 @@ class RecordDiagnosis(Command, frozen=True, kw_only=True):
     display: Label
     onset: Date
     source: Label | None = None
+    late_entry: bool = False
 
 
 class ResolveDiagnosis(Command, frozen=True, kw_only=True):
@@ -316,6 +320,7 @@ class Client(Aggregate):
                 phone=command.phone,
                 language=command.language,
                 source=command.source,
+                late_entry=command.late_entry,
             ),
             given.occurred_at,
         )
@@ -451,6 +456,7 @@ class Client(Aggregate):
                 display=command.display,
                 onset=command.onset,
                 source=command.source,
+                late_entry=command.late_entry,
             ),
             given.occurred_at,
         )

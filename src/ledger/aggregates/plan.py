@@ -61,6 +61,7 @@ class PlanDrafted(Event, frozen=True, kw_only=True):
     program: str
     goals: tuple[Goal, ...]
     source: str | None = None
+    late_entry: bool = False
 
 
 @event("plan.put_in_force")
@@ -134,6 +135,7 @@ class DraftPlan(Command, frozen=True, kw_only=True):
     program: Label
     goals: tuple[Goal, ...]
     source: Label | None = None
+    late_entry: bool = False
 
 
 class PutPlanInForce(Command, frozen=True, kw_only=True):
@@ -246,7 +248,11 @@ class Plan(Aggregate):
         reasons.refuse_if_any()
         self.record(
             PlanDrafted(
-                client_id=command.client_id, program=command.program, goals=command.goals, source=command.source
+                client_id=command.client_id,
+                program=command.program,
+                goals=command.goals,
+                source=command.source,
+                late_entry=command.late_entry,
             ),
             given.occurred_at,
         )

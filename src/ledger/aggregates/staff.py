@@ -52,6 +52,7 @@ class StaffRegistered(Event, frozen=True, kw_only=True):
     npi: str | None = None
     email: str | None = None
     source: str | None = None
+    late_entry: bool = False
 
 
 @event("staff.credential_recorded")
@@ -121,6 +122,7 @@ class RegisterStaff(Command, frozen=True, kw_only=True):
     npi: Label | None = None
     email: Label | None = None
     source: Label | None = None
+    late_entry: bool = False
 
 
 class RecordCredential(Command, frozen=True, kw_only=True):
@@ -256,6 +258,7 @@ class Staff(Aggregate):
                 npi=command.npi,
                 email=command.email,
                 source=command.source,
+                late_entry=command.late_entry,
             ),
             given.occurred_at,
         )

@@ -34,7 +34,12 @@ Only = Literal["claimable", "blocked"]
 
 @click.group()
 def billing() -> None:
-    """What may be billed, and what stands in the way."""
+    """What may be billed, and what stands in the way.
+
+    \b
+    Example:
+      ledger --as system:billing billing rows --month 2025-11
+    """
 
 
 @billing.command()

@@ -18,7 +18,12 @@ _MEGABYTE = 1024 * 1024
 
 @click.group("import")
 def import_() -> None:
-    """Take in what other systems send. Importing the same file again changes nothing."""
+    """Take in what other systems send. Importing the same file again changes nothing.
+
+    \b
+    Example:
+      ledger --as system:import import fhir bundles/
+    """
 
 
 @import_.command()

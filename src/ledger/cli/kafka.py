@@ -7,12 +7,15 @@ import threading
 
 import click
 
+from ledger.cli.serving import METRICS, serving
 from ledger.cli.session import Session, pass_session
 from ledger.errors import BadInput, LedgerError
 from ledger.kafka.connection import KafkaSettings, read_kafka_settings
 from ledger.kafka.doctor import create_topic, examine
-from ledger.kafka.relay import Relay
+from ledger.kafka.relay import Relay, RelayState
 from ledger.kafka.restore import restore as restore_store
+from ledger.serving.health import Health
+from ledger.serving.metrics import RelayMetrics
 
 
 def kafka_settings() -> KafkaSettings:
@@ -63,19 +66,28 @@ def create(session: Session, partitions: int, replicas: int | None) -> None:
 @click.command()
 @click.option("--batch", default=1000, show_default=True, help="Events in one transaction.")
 @click.option("--once", is_flag=True, help="Stop when everything in the store is on the topic.")
+@METRICS
 @pass_session
-def relay(session: Session, batch: int, once: bool) -> None:
+def relay(session: Session, batch: int, once: bool, metrics: tuple[str, int] | None) -> None:
     """Bring every event of the store to the topic, once and in order, until stopped.
 
     Several may run: one is active, the others stand by and take over within ten seconds.
 
     \b
     Example:
-      LEDGER_KAFKA=localhost:9092 ledger relay
+      LEDGER_KAFKA=localhost:9092 ledger relay --metrics 9464
     """
     stop = stop_on_signal()
     running = Relay(session.recorder, kafka_settings(), batch=batch)
-    running.run(stop, lambda state: stop.set() if once and state.active and state.lag == 0 else None)
+    health = Health()
+
+    def turned(state: RelayState) -> None:
+        health.turn("active" if state.active else "standing by")
+        if once and state.active and state.lag == 0:
+            stop.set()
+
+    with serving(session, metrics, health, lambda now: RelayMetrics(session.recorder, health, now, running.current)):
+        running.run(stop, turned)
     session.emit(
         {"sent": running.state.sent, "position": running.state.position},
         lambda: f"{running.state.sent:,} events sent; the topic is at position {running.state.position:,}",

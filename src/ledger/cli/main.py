@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ledger.cli.session import Session, fail
 from ledger.errors import LedgerError
+from ledger.kafka.connection import read_kafka_settings
 from ledger.logs import configure_logs, get_logger
 from ledger.settings import read_settings
 
@@ -46,6 +47,8 @@ COMMANDS = {
     "chart": "ledger.cli.chart:chart",
     "access-audit": "ledger.cli.audit:access_audit",
     "simulate": "ledger.cli.simulate:simulate",
+    "schemas": "ledger.cli.published:schemas",
+    "asyncapi": "ledger.cli.published:asyncapi",
 }
 
 
@@ -88,6 +91,7 @@ def cli(
     does not agree with its proof, 6 access not granted.
     """
     settings = read_settings()
+    read_kafka_settings()  # a wrong one is named at start, not when the topic is first needed
     configure_logs(settings.log, verbose=flags["verbose"])
     ctx.obj = Session(
         settings,

@@ -4,71 +4,68 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from typing import Any
 
 import click
 
+from ledger.cli.serving import METRICS, Standing, serving, standing_text, take_standing
 from ledger.cli.session import Session, pass_session
 from ledger.consumers.log import LocalLog
 from ledger.consumers.parking import parked
 from ledger.consumers.parking import retry as retry_parked
 from ledger.consumers.rebuild import NAMED, Difference, build_beside, compare, count_rows, forget_build, switch
-from ledger.errors import BadInput, IntegrityFault
+from ledger.errors import BadInput, IntegrityFault, LedgerError
 from ledger.integrity.verify import verify as verify_record
 from ledger.projections.base import Projection
 from ledger.projections.every import PROJECTIONS, find_projection
+from ledger.serving.health import Health
+from ledger.serving.metrics import Now, ProjectorMetrics
 from ledger.store.database import HEAD_REVISION, open_engine, revision
 from ledger.store.database import migrate as migrate_database
 
 
 @click.command()
+@click.option("--over", type=click.FloatRange(0.1, 3600), metavar="SECONDS", help="Also measure rates, for so long.")
 @pass_session
-def status(session: Session) -> None:
-    """Where everything stands: the log's head, each view's place, and what is parked.
+def status(session: Session, over: float | None) -> None:
+    """Where everything stands: the log's head, the lag of each view and of the topic, and what is parked.
+
+    Lag is counted in events, and in seconds that the oldest of them has waited.
 
     \b
     Examples:
       ledger status
+      ledger status --over 5
       ledger --json status
     """
-    head = session.recorder.sequence()
-    runner = session.runner
-    with session.recorder.reading() as connection:
-        stands = runner.stands(connection)
-        places = {stand.projection.name: runner.place(connection, stand, 0) for stand in stands}
+    before: Standing | None = None
+    if over is not None:
+        before = take_standing(session)
+        time.sleep(over)
+    standing = take_standing(session)
+    rates = standing.rates_since(before) if before is not None else {}
     waiting = parked(session.recorder.engine)
     views = [
         {
             "name": p.name,
             "version": p.version,
-            "place": places[p.name],
-            "behind": head - places[p.name],
+            **standing.reader(p.name, rates),
             "rows": count_rows(session.recorder.engine, p),
         }
         for p in PROJECTIONS
     ]
-
-    def text() -> str:
-        lines = [f"database  {session.recorder.engine.url.render_as_string()}", f"head      {head}", "", "view"]
-        lines += [
-            f"  {view['name']:<16} place {view['place']:>8}  behind {view['behind']:>6}  rows {view['rows']:>8}"
-            for view in views
-        ]
-        lines += ["", f"parked: {len(waiting)}" if waiting else "parked: none"]
-        lines += [
-            f"  {one.projection}  {one.key}  at {one.position} ({one.event_type}), {one.waiting} waiting: {one.error}"
-            for one in waiting
-        ]
-        return "\n".join(lines)
-
     session.emit(
         {
             "database": session.recorder.engine.url.render_as_string(),
-            "head": head,
+            "head": standing.head,
+            "waiting_for_a_place": standing.unplaced,
+            "recorded_per_second": round(standing.recorded, 3),
             "views": views,
+            "topic": standing.topic_data(rates),
             "parked": [vars(one) for one in waiting],
         },
-        text,
+        lambda: standing_text(session, standing, views, rates, waiting),
     )
 
 
@@ -216,27 +213,40 @@ def retry(session: Session, view: str | None, key: str | None) -> None:
 @click.option("--once", is_flag=True, help="Catch up, then stop.")
 @click.option("--every", default=0.2, show_default=True, help="Seconds between looks at the log when it is quiet.")
 @click.option("--batch", default=1000, show_default=True, type=click.IntRange(1), help="Events a transaction.")
+@METRICS
 @pass_session
-def run(session: Session, once: bool, every: float, batch: int) -> None:
+def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[str, int] | None) -> None:
     """Keep every view up to date with the log until stopped (Ctrl-C or SIGTERM).
 
     \b
     Examples:
       ledger run --once
-      ledger run
+      ledger run --metrics 9465
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    session.runner.batch = batch
-    applied = 0
-    while not stop.is_set():
-        count = session.runner.catch_up()
+    runner, health, applied = session.runner, Health(), 0
+    if not runner.keeps:
+        raise LedgerError("LEDGER_DATABASE: its user may only read the views; run this as the role that keeps them")
+    runner.batch = batch
+
+    def progress(count: int) -> None:
+        nonlocal applied
         applied += count
-        if once:
-            break
-        if count == 0:
-            stop.wait(every)
+        health.turn("applying events", ready=False)
+
+    def measured(now: Now) -> ProjectorMetrics:
+        return ProjectorMetrics(session.recorder, health, now, runner, lambda: applied)
+
+    with serving(session, metrics, health, measured):
+        while not stop.is_set():
+            count = runner.catch_up(progress)
+            health.turn("waiting for events" if count == 0 else "applying events")
+            if once:
+                break
+            if count == 0:
+                stop.wait(every)
     session.emit({"events": applied}, lambda: f"{applied:,} events applied")
 
 

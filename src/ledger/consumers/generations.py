@@ -28,6 +28,15 @@ class Stand:
         return cls(projection, generation, projection.table(generation))
 
 
+def may_keep(connection: Connection) -> bool:
+    """Whether this database role may make and change views; a role that only reads them leaves that to another."""
+    if connection.dialect.name != "postgresql":
+        return True
+    may = "has_table_privilege(to_regclass('projection_places'), 'UPDATE')"
+    could = "has_schema_privilege(current_schema(), 'CREATE')"
+    return bool(connection.exec_driver_sql(f"SELECT coalesce({may}, {could})").scalar())
+
+
 def lock_views(connection: Connection) -> None:
     """One process at a time makes or switches tables of views (SQLite's write lock does the same)."""
     if connection.dialect.name == "postgresql":

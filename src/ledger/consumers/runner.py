@@ -7,17 +7,18 @@ together or not at all. An event that cannot be applied parks its key, visibly, 
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, insert, inspect, select, update
 
 from ledger.aggregates.vocabulary import event_types
 from ledger.consumers import outcomes
-from ledger.consumers.generations import Stand, lock_generation, lock_views, make_generation, make_live
+from ledger.consumers.generations import Stand, lock_generation, lock_views, make_generation, make_live, may_keep
 from ledger.consumers.log import Entry, Log
 from ledger.consumers.tables import LIVE, METADATA, PARKED_EVENTS, PARKED_KEYS, PLACES
 from ledger.consumers.work import Work, describe, fold_one, look_up, write_lines
@@ -37,6 +38,15 @@ class WrongVersion(LedgerError):
     """The rows were made by another version of the projection; they have to be rebuilt."""
 
 
+class Behind(LedgerError):
+    """The views lack what the log has, and it is another process's to bring them up to date."""
+
+
+#: How long a role that may not change the views waits for the process that keeps them, in seconds; and between looks.
+PATIENCE = 5.0
+_LOOK = 0.02
+
+
 class Runner:
     """Keeps the live generation of some projections, or the one that is being built, up to date with a log."""
 
@@ -47,10 +57,23 @@ class Runner:
         self.projections = tuple(projections)
         self.batch = batch
         self.building: dict[str, int] = {}
+        #: Whether this process may change the views; ``prepare`` finds out from the database role's rights.
+        self.keeps = True
         self._stands: dict[str, Stand] = {}
 
     def prepare(self) -> None:
-        """Make the tables that are not there yet. Views are derived: they may be dropped and made at any time."""
+        """Make the tables that are not there yet. Views are derived: they may be dropped and made at any time.
+
+        A database role that may only read the views makes nothing: they are another process's to keep.
+        """
+        with self._reading.connect() as connection:
+            self.keeps = may_keep(connection)
+            if not self.keeps:
+                if not inspect(connection).has_table(LIVE.name):
+                    raise WrongVersion(
+                        "the views have not been made, and this database role may not; start: ledger run"
+                    )
+                return
         with self.engine.begin() as connection:
             lock_views(connection)
             METADATA.create_all(connection)
@@ -61,7 +84,14 @@ class Runner:
                     make_live(connection, projection, 1)
 
     def catch_up(self, progress: Callable[[int], None] | None = None) -> int:
-        """Apply everything that is in the log now; returns how many events were read for it."""
+        """Apply everything that is in the log now; returns how many events were read for it.
+
+        A role that may only read the views waits for the process that keeps them, and raises ``Behind`` when that does
+        not come up to the log in time: rows that lack events are not shown as if they had them.
+        """
+        if not self.keeps:
+            self._await_keeper()
+            return 0
         done = 0
         for partition in self.log.partitions:
             head = self.log.head(partition)
@@ -76,6 +106,27 @@ class Runner:
                 if progress is not None:
                     progress(count)
         return done
+
+    def _await_keeper(self) -> None:
+        heads = {partition: self.log.head(partition) for partition in self.log.partitions}
+        until = time.monotonic() + PATIENCE
+        while True:
+            with self._reading.connect() as connection:
+                behind = [
+                    (stand.projection.name, place, head)
+                    for stand in self.stands(connection)
+                    for partition, head in heads.items()
+                    if (place := self.place(connection, stand, partition)) < head
+                ]
+            if not behind:
+                return
+            if time.monotonic() > until:
+                name, place, head = behind[0]
+                raise Behind(
+                    f"the view {name} stands at {place}, the log at {head}: the process that keeps the views is behind "
+                    "or not running; see: ledger status, and start: ledger run"
+                )
+            time.sleep(_LOOK)
 
     def step(self, partition: int, until: int | None = None) -> int:
         """Apply one batch to every projection that is behind; returns how many events were read."""

@@ -43,7 +43,8 @@ def take_practitioners(draft: Draft) -> None:
                 programs=(),
                 hired_on=HIRED_ON,
                 npi=next((i.value for i in practitioner.identifier if i.system == NPI and i.value), None),
-                source="fhir",  # not the bundle's own: a practitioner may come from several sources
+                source="fhir",
+                late_entry=True,  # not the bundle's own: a practitioner may come from several sources
             ),
             target=staff_id,
             occurred_at=None,
@@ -87,6 +88,7 @@ def _register(draft: Draft, entry: Entry, client_id: str) -> None:
         phone=next((t.value for t in patient.telecom if t.system == "phone" and t.value), None),
         language=next((c.language.label for c in patient.communication if c.language.label), None),
         source=draft.source,
+        late_entry=True,
     )
     dated = [s.occurred_at for s in draft.steps if s.client_id == client_id and s.occurred_at is not None]
     if client_id in draft.first_contact:

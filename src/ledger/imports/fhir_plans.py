@@ -58,7 +58,14 @@ def _take_plan(draft: Draft, entry: Entry, used: set[int]) -> None:
     start = plan.period.start
     draft.add(
         entry,
-        DraftPlan(plan_id=plan_id, client_id=client_id, program=draft.program, goals=goals, source=draft.source),
+        DraftPlan(
+            plan_id=plan_id,
+            client_id=client_id,
+            program=draft.program,
+            goals=goals,
+            source=draft.source,
+            late_entry=True,
+        ),
         target=plan_id,
         occurred_at=draft.moment(start),
         client_id=client_id,

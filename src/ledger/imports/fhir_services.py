@@ -152,6 +152,7 @@ def _take_condition(draft: Draft, entry: Entry, onset: When) -> None:
             display=condition.code.label,
             onset=onset.day,
             source=draft.source,
+            late_entry=True,
         ),
         target=client_id,
         part=diagnosis_id,

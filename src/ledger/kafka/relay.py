@@ -119,6 +119,10 @@ class Relay:
         self._idle = idle
         self.state = RelayState()
 
+    def current(self) -> RelayState:
+        """What this relay knows of itself now."""
+        return self.state
+
     def run(self, stop: threading.Event, on_change: Callable[[RelayState], None] | None = None) -> None:
         """Relay until ``stop`` is set."""
         election = Membership(self._settings, f"{RELAY}-{self._settings.topic}")

@@ -11,9 +11,12 @@ Transaction ids belong to one server. A dump restored into another brings rows w
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
+import structlog
 from eventsourcing.persistence import StoredEvent
 from sqlalchemy import Connection, Engine, column, insert, select, table, text
 
@@ -31,6 +34,11 @@ _INSERT = Prepared(insert(_EVENTS), (*EVENT_COLUMNS, "written_at"))
 #: One sequencer at a time: the key of the advisory lock it holds for a transaction.
 SEQUENCER_LOCK = 0x6C656467
 _BATCH = 1000
+#: How long a role that may not give places waits for the sequencer to give them, in seconds, and how often it looks.
+PATIENCE = 2.0
+_LOOK = 0.01
+
+log = structlog.get_logger("ledger.store")
 
 _LAST = text(
     "SELECT o.position, o.recorded_at, e.era, CAST(e.xid AS text), e.ticket "
@@ -50,6 +58,7 @@ _ERA = text(
     "(SELECT CAST(pg_get_expr(adbin, adrelid) AS integer) AS era FROM pg_attrdef JOIN pg_attribute "
     "ON attrelid = adrelid AND attnum = adnum WHERE adrelid = 'events'::regclass AND attname = 'era') d"
 )
+_WAITING = text("SELECT count(*) FROM events WHERE (era, xid, ticket) > (:era, CAST(:xid AS xid8), :ticket)")
 _PASSED_OVER = (
     "SELECT {columns}, 0, '', ''::bytea FROM events e LEFT JOIN log_order o USING (ticket), "
     "(SELECT e.era, e.xid, e.ticket FROM log_order o JOIN events e USING (ticket) "
@@ -85,7 +94,13 @@ class PostgresRecorder(Recorder):
             _INSERT.run_many(connection, batch)
 
     def sequence(self) -> int:
-        """Give places to every event whose transaction has ended; one sequencer works, others wait their turn."""
+        """Give places to every event whose transaction has ended; one sequencer works, others wait their turn.
+
+        A role without the right to give places (``deploy/roles.sql``) waits until the sequencer has placed what is
+        committed now. When none does so in time the log's head is the answer all the same: it is right, only older.
+        """
+        if not self._may_place:
+            return self._await_places()
         while True:
             with self.engine.begin() as connection:
                 # The lock is a statement of its own: a snapshot taken with it would be older than the lock.
@@ -93,6 +108,28 @@ class PostgresRecorder(Recorder):
                 head, placed = self._place_batch(connection)
             if placed < _BATCH:
                 return head
+
+    @cached_property
+    def _may_place(self) -> bool:
+        with self.reading() as connection:
+            return bool(connection.scalar(text("SELECT has_table_privilege('log_order', 'INSERT')")))
+
+    def _await_places(self) -> int:
+        until = time.monotonic() + PATIENCE
+        with self.reading() as connection:
+            # Places go by this order, so once the last row that we see has its own, all before it have theirs.
+            last = connection.scalar(
+                text("SELECT ticket FROM events ORDER BY era DESC, xid DESC, ticket DESC LIMIT 1"),
+            )
+        while last is not None:
+            with self.reading() as connection:
+                if connection.scalar(text("SELECT 1 FROM log_order WHERE ticket = :ticket"), {"ticket": last}):
+                    break
+            if time.monotonic() > until:
+                log.warning("the sequencer is behind or not running", seconds=PATIENCE)
+                break
+            time.sleep(_LOOK)
+        return self.head()
 
     def _place_batch(self, connection: Connection) -> tuple[int, int]:
         current = era(connection)
@@ -136,12 +173,9 @@ class PostgresRecorder(Recorder):
     def waiting(self) -> int:
         """How many committed events have no place yet (a long-running writer delays them, never breaks the order)."""
         with self.reading() as connection:
-            return int(
-                connection.scalar(
-                    text("SELECT (SELECT count(*) FROM events) - (SELECT coalesce(max(position), 0) FROM log_order)")
-                )
-                or 0
-            )
+            last = connection.execute(_LAST).first()
+            after = dict(zip(("era", "xid", "ticket"), last[2:] if last else (0, "0", 0), strict=True))
+            return int(connection.scalar(_WAITING, after) or 0)
 
     def passed_over(self, limit: int = 50) -> Sequence[StoredRow]:
         """Events before the last placed one that have no place: there are none, unless somebody meddled."""

@@ -1,0 +1,52 @@
+"""How far behind the log something is, in events and in seconds, and how fast the log grows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ledger.clock import to_text
+from ledger.consumers.runner import Runner
+from ledger.store.recorder import Recorder
+
+#: Over how long the log's growth is measured.
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Lag:
+    """Where a reader of the log stands.
+
+    ``behind`` counts events it has not read; ``seconds`` is how long the oldest of them has waited since it was
+    recorded, 0.0 when there is none.
+    """
+
+    place: int
+    behind: int
+    seconds: float
+
+
+def lag_at(recorder: Recorder, place: int, head: int, now: datetime) -> Lag:
+    """The lag of a reader that has everything up to ``place`` of a log that ends at ``head``."""
+    if place >= head:
+        return Lag(place, 0, 0.0)
+    (oldest,) = recorder.read_log(place, 1)
+    return Lag(place, head - place, max(0.0, (now - oldest.recorded).total_seconds()))
+
+
+def view_places(recorder: Recorder, runner: Runner) -> dict[str, int]:
+    """The position each live view has applied everything up to."""
+    with recorder.reading() as connection:
+        return {stand.projection.name: runner.place(connection, stand, 0) for stand in runner.stands(connection)}
+
+
+def lags(recorder: Recorder, places: Mapping[str, int], head: int, now: datetime) -> dict[str, Lag]:
+    """The lag of each of some readers, by name; those at one place share one look at the log."""
+    known = {place: lag_at(recorder, place, head, now) for place in set(places.values())}
+    return {name: known[place] for name, place in places.items()}
+
+
+def recorded_a_second(recorder: Recorder, head: int, now: datetime) -> float:
+    """How many events a second the log has grown by over the last minute."""
+    return (head - recorder.position_at(to_text(now - MINUTE))) / MINUTE.total_seconds()
