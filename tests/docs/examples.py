@@ -7,6 +7,7 @@ A page holds markers, which readers do not see, and between a marker and its end
     <!-- help: billing rows -->                                a command's help
     <!-- sql: SELECT … -->                                     a statement, and the rows it gives
     <!-- sql refused: DELETE … -->                             a statement that the store must refuse
+    <!-- given: INSERT … -->                                   a statement to begin with, which the page does not show
     <!-- end -->
 
 Names in braces are those of the simulation's story. Every page has a store of its own, so that the order of its
@@ -31,6 +32,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import click
 import msgspec
 
 from ledger.application.commands import Ledger
@@ -49,7 +51,7 @@ OPTIONS = Options(clients=12, months=2, seed=7)
 ZONE = "America/Los_Angeles"
 _STORE = "simulated.db"
 _MARKER = re.compile(
-    r"<!-- (?P<kind>run|fails|help|sql|sql refused)(?: (?P<lines>[0-9,-]+))?: (?P<what>.+?) -->\n"
+    r"<!-- (?P<kind>run|fails|help|given|sql|sql refused)(?: (?P<lines>[0-9,-]+))?: (?P<what>.+?) -->\n"
     r"(?P<answer>.*?)<!-- end -->",
     re.DOTALL,
 )
@@ -57,8 +59,9 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _MOMENT = re.compile(
     r"(?P<day>(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?(?P<date>\d{4}-\d\d-\d\d)"
-    r"(?P<time>[ T]\d\d:\d\d)(?P<seconds>:\d\d)?(?P<micro>\.\d+)?(?P<offset>\s?[-+]\d\d:\d\d|Z)?"
+    r"(?P<time>[ T]\d\d:\d\d)(?P<seconds>:\d\d)?(?P<micro>\.\d+)?(?P<offset>\s{0,3}[-+]\d\d:\d\d|Z)?"
 )
+_RATE = re.compile(r"[0-9.,]+ events/s")
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ def rewritten(page: str, agency: Simulated, folder: Path) -> str:
     def again(found: re.Match[str]) -> str:
         kind, lines, what = found["kind"], found["lines"], found["what"]
         opened = f"<!-- {kind}{f' {lines}' if lines else ''}: {what} -->"
-        return f"{opened}\n{desk.answer(kind, what, lines)}\n<!-- end -->"
+        answer = desk.answer(kind, what, lines)
+        return f"{opened}\n{answer}\n<!-- end -->" if answer else f"{opened}\n<!-- end -->"
 
     with _in(folder):
         return _MARKER.sub(again, page)
@@ -120,7 +124,10 @@ class Desk:
         if kind == "help":
             arguments = [*shlex.split(what), "--help"] if what != "ledger" else ["--help"]
             return _fenced("text", self.mask(_in_process(arguments)))
-        asked = textwrap.dedent(what.format_map(self.names)).strip()
+        asked = textwrap.dedent(what.format_map(self.names) if "{}" not in what else what).strip()
+        if kind == "given":
+            self._sql(asked, refused=False)
+            return ""
         if kind.startswith("sql"):
             return f"{_fenced('sql', asked)}\n\n{_fenced('text', self.mask(self._sql(asked, refused='refused' in kind)))}"
         arguments = shlex.split(asked)
@@ -156,6 +163,7 @@ class Desk:
             shown = "Z" if offset == "Z" else offset[:-5] + "HH:MM" if offset else ""
             return f"{day}YYYY-MM-DD{found['time'][0]}HH:MM{seconds}{micro}{shown}"
 
+        text = _RATE.sub("N events/s", text)
         return _MOMENT.sub(moment, text)
 
 
@@ -166,7 +174,7 @@ def _known(store: Path, page: str) -> frozenset[str]:
             "SELECT stream_id, actor, command_id, correlation_id, CAST(payload AS TEXT), lower(hex(leaf)) FROM log"
         ).fetchall()
     asked = " ".join(found["what"] for found in _MARKER.finditer(page))
-    text = "\n".join(" ".join(row) for row in rows) + asked
+    text = "\n".join([*(" ".join(row) for row in rows), asked])
     return frozenset(_UUID.findall(text)) | frozenset(_HASH.findall(text))
 
 
@@ -208,19 +216,20 @@ def _fails(arguments: list[str]) -> str:
 
 
 def _cut(text: str, lines: str | None) -> str:
-    """The lines asked for (``1-12,20-30``), with a mark where some are left out."""
+    """The lines asked for (``1-12,20-30``; ``-5`` is the last five), with a mark where some are left out."""
     every = text.rstrip("\n").split("\n")
     if lines is None:
         return "\n".join(every)
     shown: list[str] = []
     last = 0
     for part in lines.split(","):
-        first, _, until = part.partition("-")
-        if int(first) > last + 1:
+        begin, _, until = part.partition("-")
+        first, stop = (int(begin), int(until or begin)) if begin else (len(every) - int(until) + 1, len(every))
+        assert last < first <= stop <= len(every), f"the answer has {len(every)} lines, not {part}"
+        if first > last + 1:
             shown.append("…")
-        last = int(until or first)
-        assert last <= len(every), f"the answer has {len(every)} lines, not {last}"
-        shown += every[int(first) - 1 : last]
+        shown += every[first - 1 : stop]
+        last = stop
     return "\n".join([*shown, *(["…"] if last < len(every) else [])])
 
 
@@ -233,3 +242,32 @@ def _table(rows: list[tuple[str, ...]]) -> str:
 def _fenced(language: str, text: str) -> str:
     kept = "\n".join(line.rstrip() for line in text.rstrip("\n").split("\n"))
     return f"```{language}\n{kept}\n```"
+
+
+def every_command() -> list[str]:
+    """Every command and subcommand there is, as it is typed, groups before what is in them."""
+    return [name for name, _ in _walk((), cli)][1:]
+
+
+def _walk(path: tuple[str, ...], command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield " ".join(path), command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None, f"{name} is listed and does not exist"
+            yield from _walk((*path, name), found)
+
+
+def with_every_command(page: str) -> str:
+    """The page of the commands, with every command in it, in the order of their names."""
+    before, *rest = re.split(r"^## ", page, flags=re.MULTILINE)
+    sections = {text.partition("\n")[0]: text.partition("\n")[2].rstrip() for text in rest}
+    told = {what for kind, what in markers(page) if kind == "help"}
+    for name in every_command():
+        command, _, inner = name.partition(" ")
+        section = sections.setdefault(command, "")
+        if name not in told:
+            heading = f"\n\n### {name}" if inner else ""
+            sections[command] = f"{section}{heading}\n\n<!-- help: {name} -->\n<!-- end -->"
+    return before + "\n\n".join(f"## {name}\n{sections[name]}" for name in sorted(sections)) + "\n"

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.docs.examples import PAGES, rewritten, simulated
+from tests.docs.examples import PAGES, rewritten, simulated, with_every_command
 
 
 def main() -> None:
@@ -16,9 +16,10 @@ def main() -> None:
         agency = simulated(folder)
         for page in PAGES:
             before = page.read_text(encoding="utf-8")
+            whole = with_every_command(before) if page.stem == "commands" else before
             place = folder / page.stem
             place.mkdir()
-            after = rewritten(before, agency, place)
+            after = rewritten(whole, agency, place)
             page.write_text(after, encoding="utf-8")
             sys.stdout.write(f"{page.name}: {'as before' if after == before else 'written'}\n")
 

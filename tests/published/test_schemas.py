@@ -25,15 +25,17 @@ CORPUS: list[dict[str, Any]] = [
 formats = FormatChecker(formats=())
 
 
-@formats.checks("date-time", raises=ValueError)
 def is_instant(value: object) -> bool:
     """An instant as RFC 3339 has it: with its offset."""
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
 
 
-@formats.checks("date", raises=ValueError)
 def is_day(value: object) -> bool:
     return not isinstance(value, str) or bool(date.fromisoformat(value))
+
+
+formats.checks("date-time", raises=ValueError)(is_instant)
+formats.checks("date", raises=ValueError)(is_day)
 
 
 def faults(type_name: str, payload: Any) -> list[str]:

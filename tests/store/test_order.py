@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 from eventsourcing.persistence import IntegrityError as Conflict
@@ -217,8 +217,10 @@ def write_on_sqlite(url: str, writer: int, start: float) -> int:
 def test_sqlite_takes_several_processes_at_once(sqlite_url: str, opened: Callable[[str], Recorder]) -> None:
     """They also make the file and its tables together: none of them finds half a database."""
     workers, start = 3, time.time() + 1.5
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        written = pool.starmap(write_on_sqlite, [(sqlite_url, number, start) for number in range(workers)])
+    # An executor, not a Pool: a process that cannot start breaks it at once, where a Pool would wait for ever.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        begun = [pool.submit(write_on_sqlite, sqlite_url, number, start) for number in range(workers)]
+        written = [each.result(timeout=120) for each in begun]
     recorder = opened(sqlite_url)
     assert sum(written) == workers * 30 == len(check_log(recorder))
     assert recorder.stream_version(named("shared")) == workers * 15

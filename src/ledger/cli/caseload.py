@@ -40,8 +40,9 @@ def caseload(session: Session, staff_id: str | None, program: str | None, day: d
         lines = [f"Caseload on {day}: {len(rows)} assignments"]
         for who in sorted(counts):
             staff, its_program = who
+            answer = bands[who]
             lines.append(
-                f"\n{staff}  {its_program}  {counts[who]} clients  {bands[who].value} ({bands[who].low} to {bands[who].high})"
+                f"\n{staff}  {its_program}  {counts[who]} clients  {answer.value} ({answer.low} to {answer.high})"
             )
             lines += [
                 f"  {row.client_id}  since {row.first_day}" + ("" if row.lead else "  (second)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -15,8 +16,12 @@ from ledger.consumers.log import LocalLog
 from ledger.consumers.parking import parked
 from ledger.consumers.parking import retry as retry_parked
 from ledger.consumers.rebuild import NAMED, Difference, build_beside, compare, count_rows, forget_build, switch
+from ledger.consumers.runner import Runner
 from ledger.errors import BadInput, IntegrityFault, LedgerError
 from ledger.integrity.verify import verify as verify_record
+from ledger.kafka.connection import KafkaSettings, read_kafka_settings
+from ledger.kafka.projector import Projector
+from ledger.kafka.source import KafkaLog
 from ledger.projections.base import Projection
 from ledger.projections.every import PROJECTIONS, find_projection
 from ledger.serving.health import Health
@@ -239,8 +244,11 @@ def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[s
     def measured(now: Now) -> ProjectorMetrics:
         return ProjectorMetrics(session.recorder, health, now, runner, lambda: applied)
 
+    kafka = read_kafka_settings()
     with serving(session, metrics, health, measured):
-        while not stop.is_set():
+        if kafka is not None:
+            applied = _project(runner, kafka, stop, health, once=once, head=session.recorder.sequence)
+        while kafka is None and not stop.is_set():
             count = runner.catch_up(progress)
             health.turn("waiting for events" if count == 0 else "applying events")
             if once:
@@ -248,6 +256,28 @@ def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[s
             if count == 0:
                 stop.wait(every)
     session.emit({"events": applied}, lambda: f"{applied:,} events applied")
+
+
+def _project(
+    runner: Runner,
+    kafka: KafkaSettings,
+    stop: threading.Event,
+    health: Health,
+    *,
+    once: bool,
+    head: Callable[[], int],
+) -> int:
+    """Keep the views from the topic, as one of several projectors; returns how many events were read."""
+    runner.log = KafkaLog(kafka)
+    projector = Projector(runner, kafka)
+
+    def quiet() -> None:
+        health.turn("waiting for events")
+        if once and runner.dealt_with() >= head():
+            stop.set()
+
+    projector.run(stop, quiet)
+    return projector.applied
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -70,8 +71,11 @@ class Session:
         return runner
 
     def catch_up(self) -> None:
-        """Bring every view up to the head of the log (the embedded default: projections in this process)."""
+        """Bring every view up to the head of the log: here, or by waiting for the projectors where Kafka is used."""
         head = self.recorder.sequence()
+        if os.environ.get("LEDGER_KAFKA"):
+            self.runner.await_events(head)
+            return
         if head == 0:
             self.runner.catch_up()
             return

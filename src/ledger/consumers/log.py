@@ -26,6 +26,14 @@ class Log(Protocol):
     """What consumers need of a log."""
 
     @property
+    def name(self) -> str:
+        """What the log is known by where places are kept: a place in one log says nothing of another."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a reader may be given an event again that it has had (by a new topic, or a lost place)."""
+
+    @property
     def partitions(self) -> Sequence[int]:
         """The partitions there are."""
 
@@ -39,6 +47,8 @@ class Log(Protocol):
 class LocalLog:
     """The log as the store has it: for one process, or for several on one database."""
 
+    name = "local"
+    repeats = False
     partitions: Sequence[int] = (0,)
 
     def __init__(self, recorder: Recorder) -> None:

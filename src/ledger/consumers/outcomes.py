@@ -7,7 +7,7 @@ compressed, so that a live projection rewrites one small row a batch.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -33,6 +33,21 @@ def record(connection: Connection, projection: str, outcomes: Mapping[int, bytes
         connection.execute(
             insert(OUTCOMES), [{"projection": projection, "segment": segment, "outcomes": zlib.compress(marks, 1)}]
         )
+
+
+def known(connection: Connection, projection: str, positions: Sequence[int]) -> set[int]:
+    """Which of some positions have an outcome already: what a log gives again is told by its position."""
+    wanted = {position // SEGMENT for position in positions}
+    statement = select(OUTCOMES.c.segment, OUTCOMES.c.outcomes).where(
+        OUTCOMES.c.projection == projection, OUTCOMES.c.segment.in_(sorted(wanted))
+    )
+    marks = {row[0]: zlib.decompress(row[1]) for row in connection.execute(statement)}
+    return {
+        position
+        for position in positions
+        if (stored := marks.get(position // SEGMENT)) is not None
+        and stored[position % SEGMENT : position % SEGMENT + 1] != NOTHING
+    }
 
 
 def read(connection: Connection, projection: str) -> Iterator[tuple[int, bytes]]:

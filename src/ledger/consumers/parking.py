@@ -31,6 +31,7 @@ class Parked:
     position: int
     event_type: str
     error: str
+    log: str
     partition: int
     waiting: int
 
@@ -45,7 +46,16 @@ def parked(engine: Engine) -> list[Parked]:
     keys = PARKED_KEYS.c
     live = LIVE.c.projection + "." + cast(LIVE.c.generation, Text)
     statement = (
-        select(keys.projection, keys.key, keys.position, keys.event_type, keys.error, keys.partition, counts.c.waiting)
+        select(
+            keys.projection,
+            keys.key,
+            keys.position,
+            keys.event_type,
+            keys.error,
+            keys.log,
+            keys.partition,
+            counts.c.waiting,
+        )
         .join(counts, (counts.c.projection == keys.projection) & (counts.c.key == keys.key))
         .join(LIVE, live == keys.projection)
         .order_by(keys.projection, keys.position)
@@ -117,7 +127,7 @@ def _unpark(connection: Connection, stand: Stand, one: Parked, done: Mapping[int
     marks = Counter(done.values())
     connection.execute(
         update(PLACES)
-        .where(PLACES.c.projection == stand.id, PLACES.c.partition == one.partition)
+        .where(PLACES.c.projection == stand.id, PLACES.c.log == one.log, PLACES.c.partition == one.partition)
         .values(
             applied=PLACES.c.applied + marks[outcomes.APPLIED],
             not_concerned=PLACES.c.not_concerned + marks[outcomes.NOT_CONCERNED],

@@ -120,16 +120,13 @@ def forget_build(engine: Engine, projection: Projection[Any], generation: int) -
 
 
 def _has_caught_up(connection: Connection, projection: Projection[Any], live: int, fresh: int) -> bool:
-    """Whether the fresh generation has, in every partition, all that the live one has."""
+    """Whether the fresh generation, which is built from the whole log in its order, has all that the live one has."""
 
-    def places(generation: int) -> dict[int, int]:
-        statement = select(PLACES.c.partition, PLACES.c.place).where(
-            PLACES.c.projection == f"{projection.name}.{generation}"
-        )
-        return {row[0]: row[1] for row in connection.execute(statement)}
+    def newest(generation: int) -> int:
+        statement = select(func.max(PLACES.c.position)).where(PLACES.c.projection == f"{projection.name}.{generation}")
+        return int(connection.scalar(statement) or 0)
 
-    has = places(fresh)
-    return all(has.get(partition, 0) >= place for partition, place in places(live).items())
+    return newest(fresh) >= newest(live)
 
 
 def _rows(

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, insert, inspect, select, update
+from sqlalchemy import Connection, Engine, func, insert, inspect, select, update
 
 from ledger.aggregates.vocabulary import event_types
 from ledger.consumers import outcomes
@@ -90,7 +90,7 @@ class Runner:
         not come up to the log in time: rows that lack events are not shown as if they had them.
         """
         if not self.keeps:
-            self._await_keeper()
+            self.await_events(max(self.log.head(partition) for partition in self.log.partitions))
             return 0
         done = 0
         for partition in self.log.partitions:
@@ -107,24 +107,27 @@ class Runner:
                     progress(count)
         return done
 
-    def _await_keeper(self) -> None:
-        heads = {partition: self.log.head(partition) for partition in self.log.partitions}
+    def await_events(self, head: int) -> None:
+        """Wait until the process that keeps the views has dealt with every event up to ``head``; or raise ``Behind``.
+
+        Each event has one outcome in each view, so the outcomes are counted: the partitions of a topic are read in no
+        common order, and the newest position says nothing of the others.
+        """
         until = time.monotonic() + PATIENCE
         while True:
             with self._reading.connect() as connection:
                 behind = [
-                    (stand.projection.name, place, head)
+                    (stand.projection.name, count)
                     for stand in self.stands(connection)
-                    for partition, head in heads.items()
-                    if (place := self.place(connection, stand, partition)) < head
+                    if (count := self.accounted(connection, stand)) < head
                 ]
             if not behind:
                 return
             if time.monotonic() > until:
-                name, place, head = behind[0]
+                name, count = behind[0]
                 raise Behind(
-                    f"the view {name} stands at {place}, the log at {head}: the process that keeps the views is behind "
-                    "or not running; see: ledger status, and start: ledger run"
+                    f"the view {name} has dealt with {count} of {head} events: the process that keeps the views is "
+                    "behind or not running; see: ledger status, and start: ledger run"
                 )
             time.sleep(_LOOK)
 
@@ -166,10 +169,28 @@ class Runner:
         return found
 
     @staticmethod
-    def place(connection: Connection, stand: Stand, partition: int) -> int:
-        """The offset a generation has applied everything up to."""
+    def position(connection: Connection, stand: Stand) -> int:
+        """The position of the newest event that a generation has applied, from whichever log."""
+        found = connection.scalar(select(func.max(PLACES.c.position)).where(PLACES.c.projection == stand.id))
+        return int(found or 0)
+
+    @staticmethod
+    def accounted(connection: Connection, stand: Stand) -> int:
+        """How many events a generation has dealt with: applied, parked, or found not to concern it."""
+        every = PLACES.c.applied + PLACES.c.parked + PLACES.c.not_concerned
+        return int(connection.scalar(select(func.sum(every)).where(PLACES.c.projection == stand.id)) or 0)
+
+    def dealt_with(self) -> int:
+        """How many events the view that is furthest behind has dealt with."""
+        with self._reading.connect() as connection:
+            return min(self.accounted(connection, stand) for stand in self.stands(connection))
+
+    def place(self, connection: Connection, stand: Stand, partition: int) -> int:
+        """The offset in this log that a generation has applied everything up to."""
         found = connection.scalar(
-            select(PLACES.c.place).where(PLACES.c.projection == stand.id, PLACES.c.partition == partition)
+            select(PLACES.c.place).where(
+                PLACES.c.projection == stand.id, PLACES.c.log == self.log.name, PLACES.c.partition == partition
+            )
         )
         return int(found or 0)
 
@@ -189,9 +210,13 @@ class Runner:
         lock_generation(connection, stand)
         if self.place(connection, stand, partition) != place:
             raise StaleRunner(f"another process moves the view {stand.id}")
-        work = self._fold(connection, stand, entries, {} if decoded is None else decoded)
+        fresh = entries
+        if self.log.repeats:
+            known = outcomes.known(connection, stand.id, [entry.row.position for entry in entries])
+            fresh = [entry for entry in entries if entry.row.position not in known]
+        work = self._fold(connection, stand, fresh, {} if decoded is None else decoded)
         self._write(connection, stand, partition, work)
-        self._move(connection, stand, partition, entries[-1].offset, Counter(work.marks.values()))
+        self._move(connection, stand, partition, entries[-1], Counter(work.marks.values()))
         for key, (at, kind, reason) in work.parked_keys.items():
             log.warning("parked", projection=stand.id, key=key, position=at, event_type=kind, error=reason)
 
@@ -265,8 +290,7 @@ class Runner:
         work.parked_keys[key] = (position, event_type, describe(fault))
         self._park(work, position, key)
 
-    @staticmethod
-    def _write(connection: Connection, stand: Stand, partition: int, work: Work) -> None:
+    def _write(self, connection: Connection, stand: Stand, partition: int, work: Work) -> None:
         name = stand.id
         write_lines(connection, stand, work)
         if work.parked_keys:
@@ -276,6 +300,7 @@ class Runner:
                     {
                         "projection": name,
                         "key": key,
+                        "log": self.log.name,
                         "partition": partition,
                         "position": at,
                         "event_type": kind,
@@ -291,14 +316,14 @@ class Runner:
             )
         outcomes.record(connection, name, work.marks)
 
-    @staticmethod
-    def _move(connection: Connection, stand: Stand, partition: int, offset: int, marks: Counter[bytes]) -> None:
+    def _move(self, connection: Connection, stand: Stand, partition: int, last: Entry, marks: Counter[bytes]) -> None:
         """Move the place and its counts, in the transaction that has written the rows."""
         moved = connection.execute(
             update(PLACES)
-            .where(PLACES.c.projection == stand.id, PLACES.c.partition == partition)
+            .where(PLACES.c.projection == stand.id, PLACES.c.log == self.log.name, PLACES.c.partition == partition)
             .values(
-                place=offset,
+                place=last.offset,
+                position=last.row.position,
                 applied=PLACES.c.applied + marks[outcomes.APPLIED],
                 parked=PLACES.c.parked + marks[outcomes.PARKED],
                 not_concerned=PLACES.c.not_concerned + marks[outcomes.NOT_CONCERNED],
@@ -307,8 +332,10 @@ class Runner:
         if moved.rowcount == 0:
             first = {
                 "projection": stand.id,
+                "log": self.log.name,
                 "partition": partition,
-                "place": offset,
+                "place": last.offset,
+                "position": last.row.position,
                 "applied": marks[outcomes.APPLIED],
                 "parked": marks[outcomes.PARKED],
                 "not_concerned": marks[outcomes.NOT_CONCERNED],

@@ -22,8 +22,12 @@ PLACES = Table(
     "projection_places",
     METADATA,
     Column("projection", Text, primary_key=True),
+    #: Which log it is a place in: the local one, or a topic. A place in one says nothing of another.
+    Column("log", Text, primary_key=True),
     Column("partition", Integer, primary_key=True),
     Column("place", BigInteger, nullable=False),
+    #: The position of the last event applied from there.
+    Column("position", BigInteger, nullable=False),
     Column("applied", BigInteger, nullable=False),
     Column("parked", BigInteger, nullable=False),
     Column("not_concerned", BigInteger, nullable=False),
@@ -44,6 +48,7 @@ PARKED_KEYS = Table(
     METADATA,
     Column("projection", Text, primary_key=True),
     Column("key", Text, primary_key=True),
+    Column("log", Text, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("event_type", Text, nullable=False),

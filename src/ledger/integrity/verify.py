@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import func, inspect, select
 
 from ledger.consumers import outcomes
+from ledger.consumers.log import LocalLog
 from ledger.consumers.tables import LIVE, PLACES
 from ledger.projections.base import Projection
 from ledger.store.envelope import StoredRow, leaf_of
@@ -143,13 +144,21 @@ class _Account:
     """One view's outcomes, walked beside the log."""
 
     def __init__(
-        self, projection: Projection[Any], place: int, counted: tuple[int, ...], marks: Iterator[tuple[int, bytes]]
+        self,
+        projection: Projection[Any],
+        place: int,
+        counted: tuple[int, ...],
+        marks: Iterator[tuple[int, bytes]],
+        in_order: bool,
     ) -> None:
         self.completeness = Completeness(projection.name, place)
         self._counted = counted
         self._types = projection.event_types
         self._marks = marks
         self._next = next(marks, None)
+        #: Read in the log's own order, or partition by partition, where other keys may be behind.
+        self._in_order = in_order
+        self._not_yet: dict[str, list[StoredRow]] = {}
 
     def check(self, row: StoredRow, report: Report) -> None:
         """Every position up to the place has exactly one outcome, and it is one that its type allows."""
@@ -162,10 +171,11 @@ class _Account:
         if position > self.completeness.place:
             return
         if self._next is None or self._next[0] != position:
-            report.add(
-                Fault("skipped", position, row.event_id, f"the view {name} has skipped this {row.topic} unrecorded")
-            )
+            self._not_yet.setdefault(row.key, []).append(row)
+            if self._in_order:
+                self._skipped(row.key, report)
             return
+        self._skipped(row.key, report)  # a later event of the key has been applied, so those before were skipped
         mark = self._next[1]
         self._next = next(self._marks, None)
         if mark == outcomes.APPLIED:
@@ -176,6 +186,11 @@ class _Account:
             self.completeness.not_concerned += 1
             if row.topic in self._types:
                 report.add(Fault("skipped", position, row.event_id, f"the view {name} passed over this {row.topic}"))
+
+    def _skipped(self, key: str, report: Report) -> None:
+        for row in self._not_yet.pop(key, ()):
+            words = f"the view {self.completeness.projection} has skipped this {row.topic} unrecorded"
+            report.add(Fault("skipped", row.position, row.event_id, words))
 
     def finish(self, report: Report) -> None:
         """Nothing is left over, and the sum is what the view says it has applied."""
@@ -204,6 +219,8 @@ def _account(recorder: Recorder, projection: Projection[Any]) -> _Account | None
             return None
         name = f"{projection.name}.{generation}"
         counted = [func.coalesce(func.sum(PLACES.c[mark]), 0) for mark in ("applied", "parked", "not_concerned")]
-        statement = select(func.coalesce(func.max(PLACES.c.place), 0), *counted).where(PLACES.c.projection == name)
+        mine = PLACES.c.projection == name
+        statement = select(func.coalesce(func.max(PLACES.c.position), 0), *counted).where(mine)
         place, *counts = (int(value) for value in connection.execute(statement).one())
-        return _Account(projection, place, tuple(counts), outcomes.read(connection, name))
+        logs = set(connection.scalars(select(PLACES.c.log).where(mine)))
+        return _Account(projection, place, tuple(counts), outcomes.read(connection, name), logs <= {LocalLog.name})

@@ -10,53 +10,73 @@ from kafka import KafkaConsumer, TopicPartition
 from ledger.consumers.log import Entry
 from ledger.errors import LedgerError
 from ledger.kafka.connection import KafkaSettings
+from ledger.kafka.doctor import admin
 from ledger.kafka.wire import from_message
 
 
 class KafkaLog:
     """A reader of the topic. Its places are Kafka's offsets plus one, so that 0 means nothing was read yet."""
 
+    #: Kafka may give an event again, and another topic gives all of them again; positions tell them.
+    repeats = True
+
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._consumer: Any = KafkaConsumer(
-            **settings.client(),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            fetch_max_wait_ms=50,
-            max_poll_records=5000,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-            fetch_max_bytes=16 * 1024 * 1024,
-        )
-        found = self._consumer.partitions_for_topic(settings.topic)
-        if not found:
-            raise LedgerError(f"LEDGER_KAFKA_TOPIC: there is no topic {settings.topic}; run: ledger topic create")
-        self.partitions: Sequence[int] = sorted(found)
-        self._assigned: int | None = None
-        self._next = -1
+        self._readers: dict[int, Any] = {}
+        #: A topic that was made anew under the same name is another log: its offsets mean something else.
+        self.name, self.partitions = _identity(settings)
 
     def read(self, partition: int, after: int, limit: int) -> Sequence[Entry]:
         """Up to ``limit`` entries after a place, from what is committed; empty when there is nothing more."""
         where = TopicPartition(self._settings.topic, partition)
-        if self._assigned != partition:
-            self._consumer.assign([where])
-            self._assigned, self._next = partition, -1
-        if self._next != after:
-            self._consumer.seek(where, after)
-        end = self._consumer.end_offsets([where])[where]
-        entries: list[Entry] = []
-        while len(entries) < limit and self._consumer.position(where) < end:
-            for records in self._consumer.poll(timeout_ms=200, max_records=limit - len(entries)).values():
-                entries += [Entry(record.offset + 1, from_message(record.value, record.headers)) for record in records]
-        self._next = entries[-1].offset if entries else after
-        if entries:
-            # A marker may follow the last event; reading goes on just behind the event.
-            self._consumer.seek(where, self._next)
-        return entries
+        reader = self._reader(where)
+        if reader.position(where) != after:
+            reader.seek(where, after)
+        while True:
+            records = reader.poll(timeout_ms=100, max_records=limit).get(where, ())
+            if records:
+                # A marker may follow the last event; the next read begins behind the event, not behind the marker.
+                reader.seek(where, records[-1].offset + 1)
+                return [Entry(record.offset + 1, from_message(record.value, record.headers)) for record in records]
+            if reader.position(where) >= reader.end_offsets([where])[where]:
+                return []
 
     def head(self, partition: int) -> int:
         """The place behind the last committed offset; a marker may stand there, so it can be past the last event."""
         where = TopicPartition(self._settings.topic, partition)
-        return int(self._consumer.end_offsets([where])[where])
+        return int(self._reader(where).end_offsets([where])[where])
+
+    def _reader(self, where: TopicPartition) -> Any:
+        reader = self._readers.get(where.partition)
+        if reader is None:
+            reader = KafkaConsumer(
+                **self._settings.client(),
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                fetch_max_wait_ms=50,
+                max_poll_records=5000,
+                max_partition_fetch_bytes=4 * 1024 * 1024,
+                fetch_max_bytes=16 * 1024 * 1024,
+            )
+            reader.assign([where])
+            reader.seek(where, 0)
+            self._readers[where.partition] = reader
+        return reader
 
     def close(self) -> None:
-        self._consumer.close()
+        for reader in self._readers.values():
+            reader.close()
+        self._readers = {}
+
+
+def _identity(settings: KafkaSettings) -> tuple[str, Sequence[int]]:
+    """The topic's name with the id Kafka gave it, and its partitions."""
+    client = admin(settings)
+    try:
+        found = next(iter(client.describe_topics([settings.topic])), None)
+    finally:
+        client.close()
+    if found is None or found["error_code"] != 0:
+        raise LedgerError(f"LEDGER_KAFKA_TOPIC: there is no topic {settings.topic}; run: ledger topic create")
+    partitions = sorted(each["partition_index"] for each in found["partitions"])
+    return f"{settings.topic}/{found['topic_id']}", partitions

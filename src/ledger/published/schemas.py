@@ -129,10 +129,10 @@ def _may_be(info: inspect.Type, option: Schema) -> bool:
 
 
 def _without_python(node: Any) -> Any:
-    """Patterns as ECMA-262 writes them, which JSON Schema asks for: ``\\Z`` is Python's."""
+    """Patterns as ECMA-262 writes them, which JSON Schema asks for (``\\Z`` is Python's), and lists for tuples."""
     if isinstance(node, dict):
         return {
             name: value.replace(r"\Z", "$") if name == "pattern" and isinstance(value, str) else _without_python(value)
             for name, value in node.items()
         }
-    return [_without_python(each) for each in node] if isinstance(node, list) else node
+    return [_without_python(each) for each in node] if isinstance(node, list | tuple) else node

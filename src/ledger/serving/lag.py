@@ -36,9 +36,9 @@ def lag_at(recorder: Recorder, place: int, head: int, now: datetime) -> Lag:
 
 
 def view_places(recorder: Recorder, runner: Runner) -> dict[str, int]:
-    """The position each live view has applied everything up to."""
+    """How many events each live view has dealt with: while it reads in the log's order, the position it stands at."""
     with recorder.reading() as connection:
-        return {stand.projection.name: runner.place(connection, stand, 0) for stand in runner.stands(connection)}
+        return {stand.projection.name: runner.accounted(connection, stand) for stand in runner.stands(connection)}
 
 
 def lags(recorder: Recorder, places: Mapping[str, int], head: int, now: datetime) -> dict[str, Lag]:
