@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := src tests benchmarks
 
-.PHONY: help setup setup-dev demo stack up test lint types imports lock bench clean
+.PHONY: help servers setup setup-dev demo stack up test lint types imports lock bench clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,7 +51,15 @@ lint: setup-dev ## ruff, and the import rules of the rooms
 types: setup-dev ## mypy --strict
 	@$(BIN)/mypy
 
-test: setup-dev lint types ## Everything: lint, types, unit, property and system tests
+servers: ## See that the tests can start a real broker (on Debian it installs what is missing)
+	@for tool in java:openjdk-17-jre-headless mvn:maven; do \
+	  command -v $${tool%%:*} >/dev/null && continue; \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $${tool#*:} >/dev/null || exit 1; \
+	  else echo "The tests start a real Kafka broker and need $${tool%%:*}; on Debian or Ubuntu: apt-get install $${tool#*:}" >&2; exit 1; fi; \
+	done
+
+test: setup-dev servers lint types ## Everything: lint, types, unit, property and system tests
 	@$(BIN)/pytest -n auto --dist worksteal
 
 bench: setup-dev ## Measure against a baseline in the same run

@@ -58,7 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Make a database and a topic ready for the ledger.")
     parser.add_argument("--admin", required=True, metavar="URL", help="the same database, as its superuser")
     parser.add_argument("--admin-password-file", type=Path, metavar="FILE")
-    parser.add_argument("--passwords", type=Path, metavar="FOLDER", help="files named as the roles, with their passwords")
+    parser.add_argument(
+        "--passwords", type=Path, metavar="FOLDER", help="files named as the roles, with their passwords"
+    )
     parser.add_argument("--partitions", type=int, default=6, help="of the topic; it never changes in place")
     given = parser.parse_args(arguments)
     owner, owner_file = os.environ.get("LEDGER_DATABASE", ""), os.environ.get("LEDGER_DATABASE_PASSWORD_FILE")

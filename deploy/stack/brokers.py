@@ -5,6 +5,7 @@ The jars come from Maven Central (``pom.xml`` beside this file); each broker is 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -33,12 +34,19 @@ def fetch_jars(folder: Path) -> Path:
         if shutil.which(tool) is None:
             raise StackError(f"{tool} is missing; on Debian or Ubuntu: apt-get install {package}")
     folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one process fetches, the others find it done
+        if not (done.exists() and done.read_text() == POM.read_text()):
+            _fetch(folder)
+            done.write_text(POM.read_text())
+    return folder
+
+
+def _fetch(folder: Path) -> None:
     command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise StackError(f"the broker's jars could not be fetched:\n{result.stdout}{result.stderr}")
-    done.write_text(POM.read_text())
-    return folder
 
 
 def free_port() -> int:

@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
-
 from deploy.stack.brokers import StackError, free_port
 
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import pytest
 from sqlalchemy.engine import make_url
+from tests.conftest import PostgresServer
+from tests.deploy.commands import ledger, set_up
 
 from ledger.consumers.log import LocalLog
 from ledger.consumers.runner import Runner
 from ledger.projections.every import PROJECTIONS
 from ledger.store.database import open_store
-from tests.conftest import PostgresServer
-from tests.deploy.commands import ledger, set_up
 
 
 @dataclass(frozen=True)

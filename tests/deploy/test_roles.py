@@ -7,15 +7,15 @@ import json
 import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
+from tests.deploy.commands import ledger, set_up
+from tests.deploy.conftest import Database
+from tests.store.agency import small_agency
 
+from ledger.application.commands import Ledger
 from ledger.consumers.log import LocalLog
 from ledger.consumers.runner import Behind, Runner, WrongVersion
 from ledger.projections.every import PROJECTIONS
 from ledger.store.database import open_store
-from tests.conftest import PostgresServer
-from tests.deploy.commands import ledger, set_up
-from tests.deploy.conftest import Database
-from tests.store.agency import small_agency
 
 ROLES = ("ledger_owner", "ledger_writer", "ledger_relay", "ledger_projector", "ledger_reader")
 DAILY = ROLES[1:]
@@ -30,7 +30,7 @@ NEVER = (
     "TRUNCATE log_order",
     "ALTER TABLE events DISABLE TRIGGER ALL",
     "DROP TABLE events CASCADE",
-    "CREATE OR REPLACE VIEW log AS SELECT 1",
+    "CREATE OR REPLACE VIEW public.log AS SELECT 1",
     "CREATE TABLE public.mine (a integer)",
     "CREATE TEMPORARY TABLE events (a integer)",
     "UPDATE alembic_version SET version_num = '0000'",
@@ -75,6 +75,18 @@ def test_even_the_owner_cannot_change_an_event_without_taking_the_guard_away_fir
         with psycopg.connect(agency.url("ledger_owner")) as connection:
             with pytest.raises(InsufficientPrivilege, match="is append-only"):
                 connection.execute(statement)
+
+
+def test_what_the_projector_makes_never_stands_before_a_table_of_the_record(fresh: Database) -> None:
+    with psycopg.connect(fresh.url("ledger_projector")) as connection:
+        connection.execute("CREATE TABLE events AS SELECT * FROM public.events")
+        connection.execute("CREATE VIEW log AS SELECT * FROM public.log WHERE false")
+    for role in ("ledger_writer", "ledger_relay", "ledger_reader", "ledger_owner"):
+        with psycopg.connect(fresh.url(role)) as connection:
+            found = connection.execute(
+                "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid IN ('events'::regclass, 'log'::regclass)"
+            ).fetchall()
+        assert found == [("public",), ("public",)]
 
 
 def test_no_role_is_more_than_it_seems(agency: Database) -> None:
@@ -197,7 +209,7 @@ def test_without_a_sequencer_a_writer_goes_on_and_sees_what_has_its_place(
     writer = open_store(fresh.url("ledger_writer"))
     relay = open_store(fresh.url("ledger_relay"))
     try:
-        small_agency(writer)
+        small_agency(Ledger(writer))
         assert writer.sequence() == 0, "nothing has its place, and the writer may not give it"
         assert writer.waiting() > 0
         head = relay.sequence()
@@ -211,7 +223,7 @@ def test_without_a_sequencer_a_writer_goes_on_and_sees_what_has_its_place(
 def test_a_writer_waits_for_a_sequencer_that_is_only_late(fresh: Database) -> None:
     writer = open_store(fresh.url("ledger_writer"))
     try:
-        small_agency(writer)
+        small_agency(Ledger(writer))
         with fresh.kept():
             assert writer.sequence() > 0
         assert writer.waiting() == 0
@@ -231,7 +243,7 @@ def test_views_that_lack_events_are_not_shown_as_if_they_had_them(
             runner.prepare()
         with fresh.kept():
             pass
-        small_agency(writer)
+        small_agency(Ledger(writer))
         relay.sequence()
         runner.prepare()
         assert not runner.keeps
@@ -245,9 +257,9 @@ def test_views_that_lack_events_are_not_shown_as_if_they_had_them(
         relay.engine.dispose()
 
 
-def test_without_kafka_the_projector_may_be_given_the_sequencers_right(postgres: PostgresServer, fresh: Database) -> None:
+def test_without_kafka_the_projector_may_be_given_the_sequencers_right(fresh: Database) -> None:
     writer = open_store(fresh.url("ledger_writer"))
-    small_agency(writer)
+    small_agency(Ledger(writer))
     writer.engine.dispose()
     with psycopg.connect(fresh.admin, autocommit=True) as connection:
         connection.execute("GRANT ledger_relay TO ledger_projector")

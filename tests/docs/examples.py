@@ -270,4 +270,4 @@ def with_every_command(page: str) -> str:
         if name not in told:
             heading = f"\n\n### {name}" if inner else ""
             sections[command] = f"{section}{heading}\n\n<!-- help: {name} -->\n<!-- end -->"
-    return before + "\n\n".join(f"## {name}\n{sections[name]}" for name in sorted(sections)) + "\n"
+    return before + "\n\n".join(f"## {name}\n\n{sections[name].strip()}" for name in sorted(sections)) + "\n"

@@ -87,7 +87,7 @@ def test_killed_imports_leave_whole_files_and_the_next_one_finishes(
 ) -> None:
     seed = random.SystemRandom().getrandbits(32)
     print(f"kill seed {seed}")  # noqa: T201 - a failure must be repeatable
-    chance = random.Random(seed)  # noqa: S311 - only where to kill
+    chance = random.Random(seed)
     files = fhir_files[:FILES]
     reference_url = f"sqlite:///{tmp_path / 'reference.db'}"
     recorder = open_store(reference_url)

@@ -6,16 +6,19 @@ import fcntl
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from deploy.stack.brokers import Cluster, StackError, fetch_jars
 
-from ledger.application.commands import Ledger
+from ledger.aggregates.contact import ContactRecorded, CorrectContact, MarkContactInError
+from ledger.application.commands import Ledger, Request
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.doctor import create_topic
 from ledger.kafka.relay import Sender
 from ledger.simulation import Options, simulate, starting_clock
+from ledger.store.codec import read
 from ledger.store.database import open_store
 from ledger.store.recorder import Recorder
 
@@ -64,9 +67,33 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorder]:
     options = Options(clients=8, months=1, seed=3)
     clock = starting_clock(options, ZONE)
     recorder = open_store(f"sqlite:///{tmp_path_factory.mktemp('month') / 'ledger.db'}", clock)
-    simulate(Ledger(recorder, clock=clock, zone=ZONE), clock, options)
+    ledger = Ledger(recorder, clock=clock, zone=ZONE)
+    simulate(ledger, clock, options)
+    correct_some(ledger)
     yield recorder
     recorder.engine.dispose()
+
+
+def correct_some(ledger: Ledger) -> None:
+    """Move some contacts into the month before, and mark others as entered in error."""
+    log = map(read, ledger.recorder.read_log(0, 1_000_000))
+    recorded = [(each.originator_id, each.event) for each in log if isinstance(each.event, ContactRecorded)]
+    for number, (contact_id, event) in enumerate(recorded[::7]):
+        earlier = timedelta(days=31)
+        command = (
+            MarkContactInError(contact_id=contact_id, reason="another chart")
+            if number % 2
+            else CorrectContact(
+                contact_id=contact_id,
+                reason="the month was wrong",
+                started_at=event.started_at - earlier,
+                ended_at=event.ended_at - earlier,
+            )
+        )
+        request = Request(
+            command=command, actor_id="system:corrections", purpose="operations", command_id=ledger.ids.new()
+        )
+        ledger.execute(request)
 
 
 @pytest.fixture

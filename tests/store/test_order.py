@@ -38,7 +38,7 @@ def insert_rows(connection: Connection, rows: list[StoredRow]) -> None:
 
 def write_slowly(recorder: Recorder, writer: int, seed: int) -> tuple[int, int]:
     """Transactions that stay open a while after their INSERT; returns how many committed, how many conflicted."""
-    choose = random.Random(f"{seed}/{writer}")  # noqa: S311 - a test's own dice, with their seed shown
+    choose = random.Random(f"{seed}/{writer}")
     committed = refused = 0
     for number in range(ROUNDS):
         streams = [f"own {writer} {number}"] + [f"shared {choose.randrange(SHARED_STREAMS)}"] * choose.randrange(2)

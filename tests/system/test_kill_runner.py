@@ -48,7 +48,7 @@ def test_thirty_kills_leave_every_view_as_if_there_had_been_none(
 ) -> None:
     seed = random.SystemRandom().randrange(10**9)
     print(f"seed {seed}")  # noqa: T201 - shown when the test fails
-    choose = random.Random(seed)  # noqa: S311 - a test's own dice, with their seed shown
+    choose = random.Random(seed)
     writing = open_store(sqlite_url, ManualClock(datetime(2026, 1, 5, 17, 0, tzinfo=UTC)))
     small_agency(
         Ledger(writing, clock=ManualClock(datetime(2026, 1, 5, 17, 0, tzinfo=UTC)), ids=SeededIds("kill")), 40, 8

@@ -1,0 +1,188 @@
+"""TLS and passwords, each with a real server: PostgreSQL (verify-full, SCRAM-SHA-256), Kafka (SASL_SSL, SCRAM-SHA-512)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from deploy.passwords import make_passwords
+from deploy.stack.brokers import Cluster, fetch_jars
+from deploy.stack.postgres import Postgres, Tls
+from tests.deploy.certificates import Authority, make_authority
+from tests.deploy.commands import ROOT, ledger, set_up
+
+PASSWORD = "a broker's pass-word"
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    # Not under pytest's own folder, which only its user may enter: for root PostgreSQL runs as another user.
+    made = Path(tempfile.mkdtemp(prefix="ledger-tls-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def authority(folder: Path) -> Authority:
+    return make_authority(folder / "authority")
+
+
+@pytest.fixture(scope="module")
+def stranger(folder: Path) -> Authority:
+    """Another authority, of the same name."""
+    return make_authority(folder / "stranger")
+
+
+@pytest.fixture(scope="module")
+def database(folder: Path, authority: Authority) -> Iterator[Postgres]:
+    """PostgreSQL over TLS, set up with a password for each role."""
+    server = Postgres(folder / "postgres", Tls(authority.certificate, authority.key))
+    server.start()
+    server.ensure("ledger")
+    make_passwords(folder / "passwords")
+    set_up(
+        over_tls(server, folder, authority, "ledger_owner"),
+        "--admin",
+        server.url("ledger"),
+        "--passwords",
+        str(folder / "passwords"),
+    )
+    yield server
+    server.stop()
+
+
+def over_tls(server: Postgres, folder: Path, authority: Authority, role: str) -> dict[str, str]:
+    """The settings that an operator writes for a database elsewhere."""
+    return {
+        "LEDGER_DATABASE": f"{server.tls_url('ledger', role)}?sslmode=verify-full&sslrootcert={authority.ca}",
+        "LEDGER_DATABASE_PASSWORD_FILE": str(folder / "passwords" / role),
+    }
+
+
+@pytest.fixture(scope="module")
+def cluster(folder: Path, authority: Authority) -> Iterator[Cluster]:
+    """A broker that speaks TLS alone and lets nobody in without a password."""
+    scram = "org.apache.kafka.common.security.scram.ScramLoginModule"
+    broker = Cluster(
+        folder / "kafka",
+        fetch_jars(ROOT / "build" / "broker"),
+        heap="384m",
+        users={"broker": "between brokers", "ledger": PASSWORD},
+        properties={
+            "listeners": "SASL_SSL://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+            "advertised.listeners": "SASL_SSL://127.0.0.1:{port}",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL",
+            "inter.broker.listener.name": "SASL_SSL",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": (
+                f'{scram} required username="broker" password="between brokers";'
+            ),
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(authority.both),
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(authority.ca),
+        },
+    )
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def kafka(cluster: Cluster, authority: Authority, tmp_path: Path) -> dict[str, str]:
+    """The settings for that broker."""
+    password = tmp_path / "kafka-password"
+    password.write_text(PASSWORD + "\n")
+    return {
+        "LEDGER_KAFKA": cluster.bootstrap,
+        "LEDGER_KAFKA_CA": str(authority.ca),
+        "LEDGER_KAFKA_USER": "ledger",
+        "LEDGER_KAFKA_PASSWORD_FILE": str(password),
+    }
+
+
+def test_the_database_is_used_over_tls_with_a_password(database: Postgres, folder: Path, authority: Authority) -> None:
+    done = ledger(over_tls(database, folder, authority, "ledger_writer"), "simulate", "--clients", "8", "--months", "1")
+    assert done.returncode == 0, done.stderr
+    # No relay runs: the status waits for places in vain, and says what waits for them.
+    for role, command in (("ledger_projector", ("run", "--once")), ("ledger_reader", ("--json", "status"))):
+        done = ledger(over_tls(database, folder, authority, role), *command)
+        assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["waiting_for_a_place"] > 500
+    assert "***" in found["database"]
+    with psycopg.connect(
+        f"{database.tls_url('ledger', 'ledger_reader')}?sslmode=verify-full&sslrootcert={authority.ca}",
+        password=(folder / "passwords" / "ledger_reader").read_text().strip(),
+    ) as connection:
+        found = connection.execute("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone()
+    assert found is not None
+    assert found[0] is True
+
+
+def test_a_server_of_another_authority_is_not_trusted(database: Postgres, folder: Path, stranger: Authority) -> None:
+    done = ledger(over_tls(database, folder, stranger, "ledger_writer"), "status")
+    assert done.returncode == 1
+    assert "certificate verify failed" in done.stderr
+
+
+def test_the_database_lets_nobody_in_without_tls_or_without_the_password(
+    database: Postgres, folder: Path, authority: Authority
+) -> None:
+    settings = over_tls(database, folder, authority, "ledger_writer")
+    plain = settings | {"LEDGER_DATABASE": f"{database.tls_url('ledger', 'ledger_writer')}?sslmode=disable"}
+    done = ledger(plain, "status")
+    assert done.returncode == 1
+    assert "no encryption" in done.stderr
+    wrong = settings | {"LEDGER_DATABASE_PASSWORD_FILE": str(folder / "passwords" / "ledger_reader")}
+    done = ledger(wrong, "status")
+    assert done.returncode == 1
+    assert "password authentication failed" in done.stderr
+    assert (folder / "passwords" / "ledger_reader").read_text().strip() not in done.stderr
+
+
+def test_the_topic_is_made_written_and_read_over_tls_with_scram(kafka: dict[str, str], tmp_path: Path) -> None:
+    first = {"LEDGER_DATABASE": f"sqlite:///{tmp_path / 'first.db'}"} | kafka
+    second = {"LEDGER_DATABASE": f"sqlite:///{tmp_path / 'second.db'}"} | kafka
+    assert ledger(first, "simulate", "--clients", "8", "--months", "1", "--seed", "1").returncode == 0
+    for command in (("topic", "create", "--partitions", "3"), ("doctor", "--partitions", "3"), ("relay", "--once")):
+        done = ledger(first, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    done = ledger(second, "restore", "--from-kafka")
+    assert done.returncode == 0, done.stderr
+    heads = []
+    for settings in (first, second):
+        done = ledger(settings, "--json", "verify")
+        assert done.returncode == 0, done.stderr
+        heads.append((json.loads(done.stdout)["head"], json.loads(done.stdout)["last_leaf"]))
+    assert heads[0] == heads[1]
+    assert heads[0][0] > 500
+    topic = json.loads(ledger(first, "--json", "status").stdout)["topic"]
+    assert topic == {"place": heads[0][0], "behind": 0, "behind_seconds": 0.0}
+
+
+@pytest.mark.parametrize("wrong", ["password", "authority", "no TLS"])
+def test_the_broker_lets_nobody_in_who_is_not_known_and_is_not_trusted_unseen(
+    kafka: dict[str, str], stranger: Authority, tmp_path: Path, wrong: str
+) -> None:
+    if wrong == "password":
+        Path(kafka["LEDGER_KAFKA_PASSWORD_FILE"]).write_text("guessed")
+    elif wrong == "authority":
+        kafka["LEDGER_KAFKA_CA"] = str(stranger.ca)
+    else:
+        del kafka["LEDGER_KAFKA_CA"]
+    settings = {"LEDGER_DATABASE": f"sqlite:///{tmp_path / 'ledger.db'}"} | kafka
+    done = ledger(settings, "doctor")
+    assert done.returncode == 1
+    assert "LEDGER_KAFKA: no broker of 127.0.0.1" in done.stderr
+    assert "guessed" not in done.stderr
+    done = ledger(settings, "--json", "status")
+    assert done.returncode == 0, "what can be said without the broker is said"
+    assert "no broker of 127.0.0.1" in json.loads(done.stdout)["topic"]["error"]

@@ -1,0 +1,75 @@
+"""One suite for both logs: what a consumer may rely on, whether the log is the store's own or a topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ledger.consumers.log import Entry, LocalLog, Log
+from ledger.kafka.connection import KafkaSettings
+from ledger.kafka.source import KafkaLog
+from ledger.store.recorder import Recorder
+
+
+@pytest.fixture(params=["local", "one partition", "four partitions"])
+def log(
+    request: pytest.FixtureRequest,
+    month: Recorder,
+    new_topic: Callable[[int], KafkaSettings],
+    relay_all: Callable[..., int],
+) -> Iterator[Log]:
+    if request.param == "local":
+        yield LocalLog(month)
+        return
+    settings = new_topic(1 if request.param == "one partition" else 4)
+    relay_all(month, settings)
+    topic = KafkaLog(settings)
+    yield topic
+    topic.close()
+
+
+def whole(log: Log, partition: int, limit: int) -> list[Entry]:
+    entries: list[Entry] = []
+    after = 0
+    while some := log.read(partition, after, limit):
+        assert len(some) <= limit
+        entries += some
+        after = some[-1].offset
+    return entries
+
+
+def test_every_event_is_there_once_and_as_it_was_stored(log: Log, month: Recorder) -> None:
+    rows = [entry.row for partition in log.partitions for entry in whole(log, partition, 300)]
+    assert sorted(rows, key=lambda row: row.position) == list(month.read_log(0, 100_000))
+
+
+def test_offsets_and_positions_rise_within_a_partition(log: Log) -> None:
+    for partition in log.partitions:
+        entries = whole(log, partition, 300)
+        offsets, positions = [e.offset for e in entries], [e.row.position for e in entries]
+        assert offsets == sorted(set(offsets))
+        assert positions == sorted(set(positions))
+        assert all(entry.offset > 0 for entry in entries)
+        assert not entries or entries[-1].offset <= log.head(partition)
+
+
+def test_a_key_is_in_one_partition(log: Log) -> None:
+    where: dict[str, int] = {}
+    for partition in log.partitions:
+        for entry in whole(log, partition, 1000):
+            assert where.setdefault(entry.row.key, partition) == partition
+
+
+@pytest.mark.parametrize("limit", [1, 7])
+def test_reading_goes_on_after_any_place(log: Log, limit: int) -> None:
+    partition = max(log.partitions, key=lambda each: len(whole(log, each, 1000)))
+    entries = whole(log, partition, 1000)[:40]
+    for number, entry in enumerate(entries[:-1]):
+        (following, *_) = log.read(partition, entry.offset, limit)
+        assert following == entries[number + 1]
+
+
+def test_behind_the_last_entry_there_is_nothing(log: Log) -> None:
+    for partition in log.partitions:
+        assert list(log.read(partition, log.head(partition), 10)) == []
