@@ -1,8 +1,8 @@
 """Make a database and a topic ready for the ledger: roles, tables, grants, topic, and the doctor's look at both.
 
 ``python deploy/setup.py --admin URL`` takes the database's superuser; LEDGER_DATABASE names the same database as
-``ledger_owner``, and LEDGER_KAFKA the brokers (without it there is no topic). Every step may be run again. It is what the
-``setup`` service of ``compose.yaml`` runs, what ``make stack`` and the tests run, and what an operator runs by hand.
+``ledger_owner``, and LEDGER_KAFKA the brokers (without it there is no topic). Every step may be run again. It is what
+the ``setup`` service of ``compose.yaml`` runs, what ``make stack`` and the tests run, and an operator by hand.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from tests.notation import Stream, of
 
-from ledger.aggregates.client import ClientRegistered, CoordinatorAssigned, EpisodeOpened
+from ledger.aggregates.client_events import ClientRegistered, CoordinatorAssigned, EpisodeOpened
 from ledger.aggregates.contact import ContactRecorded
 from ledger.aggregates.note_events import NoteContent, NoteDrafted, ObjectiveReference
 from ledger.aggregates.plan import Goal, Objective, PlanDrafted, PlanPutInForce

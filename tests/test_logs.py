@@ -13,7 +13,7 @@ import structlog
 from tests.application.chart import ask, open_chart
 from tests.sample import ANN, CLIENT, NOTE, ident
 
-from ledger.aggregates.client import CorrectClientDetails, RegisterClient
+from ledger.aggregates.client_events import CorrectClientDetails, RegisterClient
 from ledger.aggregates.note_events import NoteContent, SignNote, WriteNote
 from ledger.aggregates.staff import PersonName
 from ledger.application.commands import Ledger, Request

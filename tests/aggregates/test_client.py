@@ -7,7 +7,7 @@ from datetime import date
 from tests.notation import given
 from tests.sample import A_CLIENT, ANN, ASSIGNMENT, CLIENT, CLINICIAN, COORDINATED, EPISODE, NOBODY, ident
 
-from ledger.aggregates.client import (
+from ledger.aggregates.client_events import (
     AssignCoordinator,
     ClientDetailsCorrected,
     ClientRegistered,

@@ -24,7 +24,7 @@ from tests.sample import (
     moment,
 )
 
-from ledger.aggregates.client import DiagnosisRecorded, EpisodeClosed
+from ledger.aggregates.client_events import DiagnosisRecorded, EpisodeClosed
 from ledger.aggregates.contact import (
     ContactCorrected,
     ContactEnteredInError,

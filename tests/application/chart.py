@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.sample import ANN, ASSIGNMENT, BOB, CLIENT, CONTACT, ENDED, EPISODE, NOTE, PIRP, STARTED, SUE, ident
 
-from ledger.aggregates.client import AssignCoordinator, OpenEpisode, RegisterClient
+from ledger.aggregates.client_events import AssignCoordinator, OpenEpisode, RegisterClient
 from ledger.aggregates.contact import RecordContact
 from ledger.aggregates.note_events import DraftNote, NoteContent
 from ledger.aggregates.staff import AssignSupervisor, PersonName, RecordCredential, RegisterStaff

@@ -9,7 +9,7 @@ import pytest
 from tests.application.chart import CONTENT, ask, client, contact, open_chart, whole_log
 from tests.sample import ANN, BOB, CLIENT, CONTACT, NOBODY, NOTE, PLAN, SUE, ident, moment
 
-from ledger.aggregates.client import CorrectClientDetails, RegisterClient
+from ledger.aggregates.client_events import CorrectClientDetails, RegisterClient
 from ledger.aggregates.contact import RecordContact
 from ledger.aggregates.note_events import AddAddendum, NoteContent, SignNote, WriteNote
 from ledger.aggregates.plan import DraftPlan, Goal

@@ -10,7 +10,7 @@ import pytest
 from tests.application.chart import ask, client, whole_log
 from tests.sample import CLIENT
 
-from ledger.aggregates.client import CorrectClientDetails
+from ledger.aggregates.client_events import CorrectClientDetails
 from ledger.application.commands import Ledger, Request, Result
 from ledger.clock import ManualClock
 from ledger.errors import Conflict, LedgerError, Refused

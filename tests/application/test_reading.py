@@ -9,7 +9,7 @@ from tests.application.chart import ask, client, open_chart, staff, whole_log
 from tests.sample import ANN, BOB, CLIENT, SUE, ident, moment
 
 from ledger.aggregates.access import AccessGranted
-from ledger.aggregates.client import OpenEpisode
+from ledger.aggregates.client_events import OpenEpisode
 from ledger.aggregates.staff import AssignSupervisor, EndEmployment
 from ledger.application import reading
 from ledger.application.commands import Ledger

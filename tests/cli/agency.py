@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from click.testing import CliRunner, Result
 
-from ledger.aggregates import client as c
+from ledger.aggregates import client_events as c
 from ledger.aggregates import staff as s
 from ledger.aggregates.contact import RecordContact
 from ledger.aggregates.note_events import DraftNote, NoteContent, SignNote

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import make_url
 from tests.replay.world import START, WORDS, World, a_world, full_story
 
-from ledger.aggregates.client import CorrectClientDetails, RegisterClient
+from ledger.aggregates.client_events import CorrectClientDetails, RegisterClient
 from ledger.aggregates.staff import PersonName
 from ledger.cli import main
 from ledger.cli.page import WIDTH, safe

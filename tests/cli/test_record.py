@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tests.sample import CLIENT, ident
 
 from ledger.aggregates.base import command_types
-from ledger.aggregates.client import ClientDetailsCorrected
+from ledger.aggregates.client_events import ClientDetailsCorrected
 from ledger.cli.main import COMMANDS, LazyGroup, cli
 from ledger.cli.record import record
 from ledger.store.codec import read

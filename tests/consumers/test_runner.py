@@ -194,7 +194,7 @@ class Forgetful(Runner):
 
     forgotten = 0
 
-    def _write(self, connection: Connection, stand: Any, partition: int, work: Work) -> None:  # type: ignore[override]
+    def _write(self, connection: Connection, stand: Any, partition: int, work: Work) -> None:
         work.marks.pop(self.forgotten, None)
         super()._write(connection, stand, partition, work)
 

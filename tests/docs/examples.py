@@ -129,7 +129,9 @@ class Desk:
             self._sql(asked, refused=False)
             return ""
         if kind.startswith("sql"):
-            return f"{_fenced('sql', asked)}\n\n{_fenced('text', self.mask(self._sql(asked, refused='refused' in kind)))}"
+            return (
+                f"{_fenced('sql', asked)}\n\n{_fenced('text', self.mask(self._sql(asked, refused='refused' in kind)))}"
+            )
         arguments = shlex.split(asked)
         said = _fails(arguments) if kind == "fails" else _in_process(arguments)
         return _fenced("console", f"$ ledger {asked}\n{_cut(self.mask(said), lines)}")

@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from kafka import KafkaProducer
 
-from ledger.aggregates.client import RegisterClient
+from ledger.aggregates.client_events import RegisterClient
 from ledger.aggregates.staff import PersonName
 from ledger.application.commands import Ledger, Request
 from ledger.clock import RandomIds

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ledger.aggregates.client import ClientRegistered, DiagnosisRecorded
+from ledger.aggregates.client_events import ClientRegistered, DiagnosisRecorded
 from ledger.aggregates.contact import ContactRecorded, Group
 from ledger.aggregates.note_events import CitedPlan, NoteContent, NoteDrafted, NoteSigned
 from ledger.aggregates.staff import PersonName, ScheduleSet, StaffRegistered

@@ -9,7 +9,7 @@ import pytest
 from tests.projections.test_timeline import up_to_date
 from tests.replay.world import FIRST_DAY, START, World, a_world
 
-from ledger.aggregates.client import AssignCoordinator
+from ledger.aggregates.client_events import AssignCoordinator
 from ledger.application.reading import open_charts
 from ledger.clock import to_text
 from ledger.consumers.log import LocalLog

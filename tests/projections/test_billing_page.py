@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.projections.story import Story, a_group, pacific
 
-from ledger.aggregates.client import ClientDetailsCorrected
+from ledger.aggregates.client_events import ClientDetailsCorrected
 from ledger.aggregates.contact import ContactCorrected, ContactEnteredInError
 from ledger.aggregates.policy import PolicyAdopted, PolicyRetired
 from ledger.grants import Grant, NotGranted

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from ledger.aggregates.client import AssignCoordinator, OpenEpisode, RegisterClient, ReleaseCoordinator
+from ledger.aggregates.client_events import AssignCoordinator, OpenEpisode, RegisterClient, ReleaseCoordinator
 from ledger.aggregates.staff import PersonName, RegisterStaff
 from ledger.aggregates.vocabulary import Command
 from ledger.application.commands import Ledger, Request

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from ledger.aggregates import client as c
+from ledger.aggregates import client_events as c
 from ledger.aggregates import contact as k
 from ledger.aggregates import dispute as d
 from ledger.aggregates import note_events as n

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from ledger.aggregates.client import CoordinatorAssigned
+from ledger.aggregates.client_events import CoordinatorAssigned
 from ledger.aggregates.contact import ContactRecorded
 from ledger.aggregates.note_events import (
     ExtensionGranted,

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
 
-from ledger.aggregates.client import AssignCoordinator, OpenEpisode, RegisterClient, ReleaseCoordinator
+from ledger.aggregates.client_events import AssignCoordinator, OpenEpisode, RegisterClient, ReleaseCoordinator
 from ledger.aggregates.contact import RecordContact
 from ledger.aggregates.note_events import AddAddendum, AddendumAdded, DraftNote, NoteContent, SignNote
 from ledger.aggregates.staff import PersonName, RecordCredential, RegisterStaff

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.store.agency import give, named, said, small_agency, stored
 
 from ledger.aggregates import vocabulary
-from ledger.aggregates.client import OpenEpisode
+from ledger.aggregates.client_events import OpenEpisode
 from ledger.aggregates.note_events import NoteContent, NoteContentWritten
 from ledger.aggregates.vocabulary import Event, check_upcasters, event, upcaster
 from ledger.application.commands import Ledger

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from ledger.aggregates.client import OpenEpisode, RegisterClient
+from ledger.aggregates.client_events import OpenEpisode, RegisterClient
 from ledger.aggregates.contact import CorrectContact, RecordContact
 from ledger.aggregates.dispute import AddEvidence, DecideDispute, OpenDispute
 from ledger.aggregates.note_events import (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.tracing.clinic import Clinic, at, in_force, under
 
-from ledger.aggregates.client import OpenEpisode, RegisterClient
+from ledger.aggregates.client_events import OpenEpisode, RegisterClient
 from ledger.aggregates.staff import PersonName
 from ledger.application.reading import open_charts
 from ledger.consumers.log import LocalLog

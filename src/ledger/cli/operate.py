@@ -247,7 +247,7 @@ def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[s
     kafka = read_kafka_settings()
     with serving(session, metrics, health, measured):
         if kafka is not None:
-            applied = _project(runner, kafka, stop, health, once=once, head=session.recorder.sequence)
+            _project(runner, kafka, stop, health, progress, once=once, head=session.recorder.sequence)
         while kafka is None and not stop.is_set():
             count = runner.catch_up(progress)
             health.turn("waiting for events" if count == 0 else "applying events")
@@ -263,21 +263,24 @@ def _project(
     kafka: KafkaSettings,
     stop: threading.Event,
     health: Health,
+    progress: Callable[[int], None],
     *,
     once: bool,
     head: Callable[[], int],
-) -> int:
-    """Keep the views from the topic, as one of several projectors; returns how many events were read."""
+) -> None:
+    """Keep the views from the topic, as one of several projectors; ``progress`` is told how many events were read."""
     runner.log = KafkaLog(kafka)
     projector = Projector(runner, kafka)
 
+    def turned(count: int) -> None:
+        progress(count)
+        health.turn("applying events" if count else "waiting for events")
+
     def quiet() -> None:
-        health.turn("waiting for events")
         if once and runner.dealt_with() >= head():
             stop.set()
 
-    projector.run(stop, quiet)
-    return projector.applied
+    projector.run(stop, quiet, turned)
 
 
 @click.command()

@@ -21,6 +21,8 @@ from ledger.serving.metrics import LogMetrics, Now, registry_of
 
 #: The name under which the topic stands among the readers of the log; no view can have it.
 TOPIC = "(topic)"
+#: How long ``status`` waits for a broker that does not answer.
+_PATIENCE_MS = 5000
 
 
 def _address(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, int] | None:
@@ -105,7 +107,7 @@ def _topic_place() -> tuple[int | None, str | None]:
     from ledger.kafka.place import last_position
 
     try:
-        return last_position(settings), None
+        return last_position(settings, patience_ms=_PATIENCE_MS), None
     except (KafkaError, OSError, ValueError) as fault:
         return None, f"no broker of {','.join(settings.brokers)} answers ({type(fault).__name__}); see: ledger doctor"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from ledger.aggregates.client import Address, CloseEpisode, Identifier, OpenEpisode, RegisterClient
+from ledger.aggregates.client_events import Address, CloseEpisode, Identifier, OpenEpisode, RegisterClient
 from ledger.aggregates.staff import PersonName, RegisterStaff
 from ledger.clock import derived_id
 from ledger.imports.fhir_bundle import CLIENT, END, EPISODE, STAFF, Draft, Entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal
 
-from ledger.aggregates.client import RecordDiagnosis, ResolveDiagnosis
+from ledger.aggregates.client_events import RecordDiagnosis, ResolveDiagnosis
 from ledger.aggregates.contact import RecordContact
 from ledger.clock import derived_id
 from ledger.imports.fhir_bundle import Draft, Entry

@@ -147,7 +147,7 @@ def _partitions(name: str, found: int, expected: int) -> Finding:
         str(found),
         f"it was made with {expected}: adding partitions in place sends a chart's later events elsewhere, "
         "so their order is lost",
-        f"make a new topic and move the log to it: ledger relay --to {name}.{found}",
+        f"make a topic with another name and {expected} partitions (LEDGER_KAFKA_TOPIC), then: ledger relay",
     )
 
 

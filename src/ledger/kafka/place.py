@@ -8,13 +8,19 @@ from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.wire import position_of
 
 
-def last_position(settings: KafkaSettings) -> int:
+def last_position(settings: KafkaSettings, *, patience_ms: int = 30_000) -> int:
     """The greatest position on the topic, over all partitions; 0 when it is empty.
+
+    Waits so long for a broker to answer, and raises kafka-python's errors when none does.
 
     The relay sends in the order of positions and in transactions, so every position up to it is there too.
     """
     consumer = KafkaConsumer(
-        **settings.client(), isolation_level="read_committed", enable_auto_commit=False, fetch_max_wait_ms=100
+        **settings.client(),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=100,
+        bootstrap_timeout_ms=patience_ms,
     )
     try:
         partitions = [TopicPartition(settings.topic, p) for p in consumer.partitions_for_topic(settings.topic) or ()]

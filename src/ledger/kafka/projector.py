@@ -29,8 +29,16 @@ class Projector:
         self._settings = settings
         self.applied = 0
 
-    def run(self, stop: threading.Event, on_quiet: Callable[[], None] | None = None) -> None:
-        """Work until ``stop`` is set; ``on_quiet`` is called when there is nothing to do."""
+    def run(
+        self,
+        stop: threading.Event,
+        on_quiet: Callable[[], None] | None = None,
+        on_turn: Callable[[int], None] | None = None,
+    ) -> None:
+        """Work until ``stop`` is set; ``on_quiet`` is called when there is nothing to do.
+
+        ``on_turn`` is told after each turn how many events were read in it, by one that stands by as well.
+        """
         membership = Membership(self._settings, f"{GROUP}-{self._settings.topic}")
         quiet = True
         mine: frozenset[int] = frozenset()
@@ -43,6 +51,8 @@ class Projector:
                 done = sum(self._step(partition) for partition in sorted(mine))
                 self.applied += done
                 quiet = done == 0
+                if on_turn is not None:
+                    on_turn(done)
                 if quiet and mine and on_quiet is not None:
                     on_quiet()
         finally:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, or_, select
 
-from ledger.aggregates.client import CoordinatorAssigned, CoordinatorReleased
+from ledger.aggregates.client_events import CoordinatorAssigned, CoordinatorReleased
 from ledger.grants import Grant
 from ledger.projections.base import Happened, Key, Projection
 

@@ -11,7 +11,12 @@ from typing import Any
 
 import msgspec
 
-from ledger.aggregates.client import ClientDetailsCorrected, ClientRegistered, DiagnosisRecorded, DiagnosisResolved
+from ledger.aggregates.client_events import (
+    ClientDetailsCorrected,
+    ClientRegistered,
+    DiagnosisRecorded,
+    DiagnosisResolved,
+)
 from ledger.projections.base import Happened, Key, Projection
 from ledger.projections.billing import EventReference, reference
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
-from ledger.aggregates import client as c
+from ledger.aggregates import client_events as c
 from ledger.aggregates import contact as k
 from ledger.aggregates import dispute as d
 from ledger.aggregates import note_events as n

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ledger.aggregates.access import AccessGranted
-from ledger.aggregates.client import (
+from ledger.aggregates.client_events import (
     ClientDetailsCorrected,
     ClientRegistered,
     CoordinatorAssigned,

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ledger.aggregates.client import (
+from ledger.aggregates.client_events import (
     ClientRegistered,
     CoordinatorAssigned,
     CoordinatorReleased,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from functools import partial
 
-from ledger.aggregates.client import CloseEpisode, CorrectClientDetails, ReleaseCoordinator
+from ledger.aggregates.client_events import CloseEpisode, CorrectClientDetails, ReleaseCoordinator
 from ledger.aggregates.plan import EndPlan, ObjectiveOutcome, PutPlanInForce, ReviewPlan, RevisePlan
 from ledger.aggregates.policy import RetirePolicy
 from ledger.aggregates.staff import CancelTimeOff, EndEmployment, RecordTimeOff

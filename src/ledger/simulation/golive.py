@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from functools import partial
 
-from ledger.aggregates.client import Address, AssignCoordinator, OpenEpisode, RecordDiagnosis, RegisterClient
+from ledger.aggregates.client_events import Address, AssignCoordinator, OpenEpisode, RecordDiagnosis, RegisterClient
 from ledger.aggregates.plan import DraftPlan, PutPlanInForce, RecordClientSignature, RecordMissingSignature
 from ledger.aggregates.policy import AdoptPolicy
 from ledger.aggregates.staff import AssignSupervisor, PersonName, RecordCredential, RegisterStaff, SetSchedule

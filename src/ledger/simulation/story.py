@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from functools import partial
 
-from ledger.aggregates.client import CorrectClientDetails, RecordDiagnosis
+from ledger.aggregates.client_events import CorrectClientDetails, RecordDiagnosis
 from ledger.simulation import changes, words
 from ledger.simulation.agency import Agency, NoteFile, Worker, minutes
 from ledger.simulation.days import month_text, span
