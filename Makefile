@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A wheel cache or index set up for this machine is pip's own business (pip config); nothing is named here.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := src tests benchmarks
+SOURCES := src tests deploy examples
 
-.PHONY: help servers setup setup-dev demo stack up test lint types imports lock bench clean
+.PHONY: help servers setup setup-dev demo stack up test lint types imports lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,8 +44,8 @@ up: ## The same with Docker, in the background, ready when the command returns
 	@docker compose -f deploy/compose.yaml up --build --detach --wait
 
 lint: setup-dev ## ruff, and the import rules of the rooms
-	@$(BIN)/ruff check $(SOURCES) examples
-	@$(BIN)/ruff format --check $(SOURCES) examples
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/lint-imports --no-logo
 
 types: setup-dev ## mypy --strict
@@ -61,9 +61,6 @@ servers: ## See that the tests can start a real broker (on Debian it installs wh
 
 test: setup-dev servers lint types ## Everything: lint, types, unit, property and system tests
 	@$(BIN)/pytest -n auto --dist worksteal
-
-bench: setup-dev ## Measure against a baseline in the same run
-	@$(BIN)/python -m benchmarks
 
 lock: setup-dev ## Write the lock files anew from pyproject.toml
 	@$(PIP) install 'uv>=0.13'

@@ -76,14 +76,15 @@ def main() -> None:
 
     title("2 · An auditor: what did this chart say then, what does it say now, and who changed it?")
     before, after = story["known_before"], story["known_after"]
-    run(*auditor, "chart", story["chart_id"], "--as-known-at", before, lines=30)
-    sys.stdout.write("\n")
+    for moment in (before, after):
+        run(*auditor, "chart", story["chart_id"], "--as-known-at", moment, lines=24)
+        sys.stdout.write("\n")
     run(*auditor, "chart", story["chart_id"], "--diff", before, after, lines=50)
 
     title("3 · A compliance officer: was this note late, under which rule, by which clock?")
-    run(*compliance, "trace", story["note_id"], "--out", "demo/trace.html", lines=70)
-    sys.stdout.write("\n")
-    run(*compliance, "trace", story["note_id"], lines=70)
+    run(*compliance, "trace", story["note_id"], "--out", "demo/trace.html", show=False)
+    run(*compliance, "trace", story["note_id"], lines=75)
+    sys.stdout.write("The same with a picture is in demo/trace.html\n")
 
     title("4 · Billing: what can be claimed this month, and what blocks the rest?")
     run("--as", story["biller_id"], "--purpose", "payment", "billing", "rows", "--month", story["billing_month"])

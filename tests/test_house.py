@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,20 @@ def test_a_contract_that_is_broken_is_noticed(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "ledger.policies.wrong -> ledger.store" in done.stdout
+
+
+@pytest.mark.parametrize(("lock", "groups"), [("requirements.lock", ()), ("requirements-dev.lock", ("dev",))])
+def test_the_lock_files_hold_everything_that_is_depended_on(lock: str, groups: tuple[str, ...]) -> None:
+    """A dependency that only the developer's machine has would fail on every new one."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = list(project["project"]["dependencies"])
+    for group in groups:
+        wanted += project["dependency-groups"][group]
+    names = {re.split(r"[\[<>=~! ]", each, maxsplit=1)[0].lower().replace("_", "-") for each in wanted}
+    locked = {
+        line.split("==")[0].lower()
+        for line in (ROOT / lock).read_text(encoding="utf-8").splitlines()
+        if re.match(r"[A-Za-z0-9]", line)
+    }
+    assert names <= locked, f"run: make lock (missing: {sorted(names - locked)})"
+    assert "http" not in (ROOT / lock).read_text(encoding="utf-8"), "a lock file names a registry"
