@@ -209,7 +209,7 @@ def every_command() -> dict[str, click.Command]:
 def test_every_command_explains_itself_with_an_example() -> None:
     lacking = []
     for words, command in every_command().items():
-        text = command.get_help(click.Context(command, info_name=words))
+        text = command.get_help(click.Context(command, info_name=words, help_option_names=["-h", "--help"]))
         if "Example" not in text or "ledger " not in text.partition("Example")[2]:
             lacking.append(words)
     assert lacking == []

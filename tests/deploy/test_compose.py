@@ -98,7 +98,7 @@ def _parse(words: list[str]) -> click.Context:
     """Read a command line as the command itself does; an option it does not know raises."""
     module, _, attribute = COMMANDS[words[0]].partition(":")
     command: click.Command = getattr(import_module(module), attribute)
-    return command.make_context(words[0], words[1:])
+    return command.make_context(words[0], words[1:], help_option_names=["-h", "--help"])
 
 
 def test_a_command_line_that_is_wrong_would_be_noticed() -> None:

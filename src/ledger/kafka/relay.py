@@ -98,8 +98,11 @@ class Sender:
                     )
                 )
             self._producer.commit_transaction()
-        except ProducerFencedError as fault:
-            raise Fenced("another relay has taken over this topic") from fault
+        except KafkaError as fault:
+            # Which call is the first to hear of it, and whether as the error or inside another, is a matter of time.
+            if isinstance(fault, ProducerFencedError) or any(isinstance(a, ProducerFencedError) for a in fault.args):
+                raise Fenced("another relay has taken over this topic") from fault
+            raise
         for future in sent:
             future.get(timeout=0)  # the commit has flushed them; a failed one would raise here
         self.position = rows[-1].position
