@@ -7,6 +7,7 @@ command (``docs/decisions/0003-library.md``).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -132,7 +133,7 @@ def decides(
     return mark
 
 
-class Aggregate:
+class Aggregate(ABC):
     """A consistency boundary: one stream of events, one state, the decisions that may extend it."""
 
     KIND: ClassVar[str] = ""
@@ -171,9 +172,9 @@ class Aggregate:
     def exists(self) -> bool:
         return self._version > 0
 
+    @abstractmethod
     def apply(self, event: Event, occurred_at: datetime) -> None:
         """Fold one event into the state; the only place where the state changes."""
-        raise NotImplementedError
 
     def replay(self, event: Event, occurred_at: datetime) -> None:
         """Fold a recorded event, in its turn."""

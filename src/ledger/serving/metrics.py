@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -42,9 +43,9 @@ class LogMetrics(Collector):
         yield gauge("ledger_loop_silent_seconds", "Seconds since the process's loop turned.", self.health.silent)
         yield from self.own(head, now)
 
+    @abstractmethod
     def own(self, head: int, now: datetime) -> Iterator[Family]:
         """What this kind of process adds."""
-        raise NotImplementedError
 
 
 class RelayMetrics(LogMetrics):
