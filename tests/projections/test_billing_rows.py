@@ -203,3 +203,16 @@ def test_the_charts_details_are_kept_with_their_days() -> None:
     assert [found.age_on(pacific(day).date()) for day in ("2025-04-30", "2025-05-01")] == [44, 45]
     assert found.diagnoses_on(pacific("2019-12-31").date()) == ()
     assert found.diagnoses_on(pacific("2020-01-01").date()) == ("F20.9",)
+
+
+def test_a_note_of_the_night_the_clocks_go_back_is_not_taken_for_a_changed_one() -> None:
+    """From 01:20 PDT to 01:32 PST, 72 minutes: two times of that hour are compared as instants, not by their zones."""
+    begun, ended = (
+        datetime.fromisoformat("2025-11-02T01:20:00-07:00"),
+        datetime.fromisoformat("2025-11-02T01:32:00-08:00"),
+    )
+    story = Story().done("c1", "2025-11-02", 60, started_at=begun, ended_at=ended)
+    row = row_of(story)
+    assert "times-changed-after-note" not in [flag.code for flag in row.flags]
+    later = ContactCorrected(client_id="client-1", reason="ran late", ended_at=ended + timedelta(minutes=5))
+    assert "times-changed-after-note" in [flag.code for flag in row_of(story.happened("c1", later)).flags]

@@ -193,7 +193,8 @@ def _against_the_note(row: BillingRow, facts: ServiceFacts) -> list[tuple[str, s
     if not first.date() <= facts.service_date <= last.date():
         words = f"the note was signed for a service on {first.date()}; the contact is now on {facts.service_date}"
         return [("signed-for-another-day", words)]
-    if (first, last) != (facts.started_at, facts.ended_at):
+    # As instants: in the hour that an autumn night repeats, times of two zones are never equal, whatever they mean.
+    if [first.timestamp(), last.timestamp()] != [at.timestamp() for at in (facts.started_at, facts.ended_at) if at]:
         words = f"the note was signed for {first:%H:%M} to {last:%H:%M}; the contact says otherwise now"
         return [("times-changed-after-note", words)]
     return []
