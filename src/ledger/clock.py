@@ -7,10 +7,13 @@ two small interfaces. The simulator, the tests and every replay bring their own.
 from __future__ import annotations
 
 import random
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+#: How an id is written: a UUID in lower case.
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NAMESPACE = uuid.UUID("6b1f0f0e-3c55-5b0c-9a53-1b7f6f8a2d10")
 
 
@@ -111,3 +114,8 @@ def from_text(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no UTC offset; write it as 2026-11-20T15:00:00-08:00")
     return moment.astimezone(UTC)
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is an id as we write them: a UUID in lower case, and nothing around it."""
+    return _ID.fullmatch(text) is not None

@@ -97,6 +97,7 @@ def test_every_reason_is_given_at_once() -> None:
         ("contact_kind", "'seance' is not a kind of contact"),
         ("staff_id", "no such staff member"),
         ("client_id", "no such client"),
+        ("actor", "no standing to record contact for somebody else"),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.tracing.clinic import Clinic, at
 
+from ledger.aggregates.staff import PersonName, RegisterStaff
 from ledger.cli.main import cli
 from ledger.errors import BadInput, NotFound
 
@@ -41,6 +42,14 @@ def good(*arguments: str) -> str:
 
 def data(*arguments: str) -> Any:
     return json.loads(good("--json", *arguments))
+
+
+def somebody_is_hired(clinic: Clinic, when: datetime) -> None:
+    """An event that changes no review: it carries the log on, so that the days before it have been."""
+    name = PersonName(family="Example", given="Eve")
+    who = clinic.new()
+    hired = RegisterStaff(staff_id=who, name=name, roles=("clinician",), programs=("psc",), hired_on=when.date())
+    clinic.do(hired, when=when)
 
 
 def test_trace_prints_the_answer_first(clinic: Clinic) -> None:
@@ -143,7 +152,7 @@ def test_deadline_refuses_a_time_without_an_offset() -> None:
 def test_the_monthly_review_counts_missing_notes_and_lists_the_late_ones(clinic: Clinic) -> None:
     late = clinic.note
     clinic.serve(at("2026-11-24 15:00"))
-    clinic.clock.advance(timedelta(days=60))
+    somebody_is_hired(clinic, at("2027-01-04 09:00"))
     known = at("2026-12-24 15:00").isoformat()
     found = data("timeliness", "--month", "2026-11", "--as-known-at", known)
     (staff,) = found["staff"]
@@ -159,6 +168,7 @@ def test_the_monthly_review_counts_missing_notes_and_lists_the_late_ones(clinic:
 
 def test_the_review_as_known_earlier_is_the_review_of_then(clinic: Clinic) -> None:
     found = data("timeliness", "--month", "2026-11", "--as-known-at", "2026-11-23T14:00:00-08:00")
+    somebody_is_hired(clinic, at("2027-01-04 09:00"))
     (staff,) = found["staff"]
     assert (staff["drafts"], staff["late"]) == (1, [])
     live, folded = (

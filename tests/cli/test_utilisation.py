@@ -16,6 +16,8 @@ from ledger.aggregates.utilisation_review import UtilisationReviewed
 from ledger.errors import BadInput, NotFound, Refused
 from ledger.store.codec import read
 
+NOBODY = "11111111-1111-4111-8111-111111111111"
+
 
 @pytest.fixture
 def agency(sqlite_url: str) -> Iterator[Agency]:
@@ -118,9 +120,9 @@ def test_a_system_does_not_review(agency: Agency) -> None:
     [
         (("utilisation", "--month", "2025-11", "--review"), BadInput),
         (("utilisation", "--month", "2025-11", "--week", "2025-11-03"), BadInput),
-        (("utilisation", "--month", "2025-11", "--staff", "nobody"), NotFound),
+        (("utilisation", "--month", "2025-11", "--staff", NOBODY), NotFound),
         (("supervision", "--from", "2025-11-10", "--to", "2025-11-03"), BadInput),
-        (("supervision", "--staff", "nobody"), NotFound),
+        (("supervision", "--staff", NOBODY), NotFound),
     ],
 )
 def test_what_cannot_be_answered_is_refused(agency: Agency, words: tuple[str, ...], fault: type[Exception]) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from ledger.aggregates.base import Aggregate, Given, decides
 from ledger.aggregates.client import Client
 from ledger.aggregates.staff import Staff
+from ledger.aggregates.standing import check_standing
 from ledger.aggregates.vocabulary import Command, Event, Id, Label, Minutes, Moment, Text, event
 from ledger.errors import Reasons
 from ledger.policies.documents import contact_kinds
@@ -193,6 +194,7 @@ class Contact(Aggregate):
                 f"the client has no episode in {command.program} on {day}",
                 "open the episode, or check the program and the date",
             )
+        check_standing(reasons, given, command.NAME, command.staff_id)
         reasons.refuse_if_any()
         self.record(
             ContactRecorded(
@@ -234,6 +236,7 @@ class Contact(Aggregate):
         if facts is not None and changed:
             after = msgspec.structs.replace(facts, **changed)
             check_times(reasons, given, after.started_at, after.ended_at, after.direct_minutes)
+        check_standing(reasons, given, command.NAME, facts.staff_id if facts else "")
         reasons.refuse_if_any()
         self.record(correction, given.occurred_at)
 
@@ -241,6 +244,7 @@ class Contact(Aggregate):
     def mark_in_error(self, command: MarkContactInError, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(not self.in_error, "contact_id", "this contact is marked as entered in error already")
+        check_standing(reasons, given, command.NAME, self.facts.staff_id if self.facts else "")
         reasons.refuse_if_any()
         self.record(ContactEnteredInError(client_id=self.key, reason=command.reason), given.occurred_at)
 

@@ -41,6 +41,7 @@ from ledger.aggregates.note_events import (
 )
 from ledger.aggregates.plan import Plan
 from ledger.aggregates.staff import acting_staff
+from ledger.aggregates.standing import check_standing
 from ledger.aggregates.vocabulary import Event
 from ledger.errors import Reasons
 from ledger.policies.documents import contact_kinds, documents, missing_sections
@@ -316,6 +317,7 @@ class Note(Aggregate):
         reasons = Reasons()
         self._signed_and_valid(reasons)
         staff = acting_staff(given, reasons)
+        check_standing(reasons, given, command.NAME, self._draft.author_id)
         reasons.unless(command.addendum_id not in self.additions, "addendum_id", "this addendum was added before")
         reasons.refuse_if_any()
         held = staff.held_on(given.occurred_at.date()) if staff else ()
@@ -368,6 +370,7 @@ class Note(Aggregate):
         reasons = Reasons()
         reasons.unless(not self.in_error, "note_id", "this note is entered in error")
         reasons.unless(not self.late_entry, "note_id", "this note is marked as a late entry already")
+        check_standing(reasons, given, command.NAME, self._draft.author_id)
         reasons.refuse_if_any()
         self.record(
             NoteMarkedLateEntry(client_id=self.key, contact_id=self._draft.contact_id, reason=command.reason),
@@ -378,6 +381,7 @@ class Note(Aggregate):
     def mark_in_error(self, command: MarkNoteInError, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(not self.in_error, "note_id", "this note is marked as entered in error already")
+        check_standing(reasons, given, command.NAME, self._draft.author_id)
         reasons.refuse_if_any()
         self.record(
             NoteEnteredInError(client_id=self.key, contact_id=self._draft.contact_id, reason=command.reason),

@@ -22,10 +22,9 @@ from msgspec import inspect as shape
 from ledger.aggregates.base import command_types, handlers
 from ledger.aggregates.vocabulary import Command
 from ledger.application.requests import log_refusal, unfit_label
-from ledger.clock import derived_id, unfit
+from ledger.clock import derived_id, is_id, unfit
 from ledger.errors import BadInput, Reason, Refused
 
-_UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 #: The largest whole number that every reader of JSON keeps exactly.
 _LARGEST = 2**53 - 1
@@ -115,7 +114,7 @@ class CleanText(fields.String):
             raise self.make_error("surrogate", place=fault.start + 1) from None
         if self._says_something and not text.strip():
             raise self.make_error("empty")
-        if self._is_id and not _UUID.match(text):
+        if self._is_id and not is_id(text):
             raise self.make_error("id")
         return text
 

@@ -11,6 +11,7 @@ import msgspec
 
 from ledger.cli.chart import hand_over, names_of, open_chart
 from ledger.cli.chart_page import Names, at, count
+from ledger.cli.named import Id
 from ledger.cli.page import Block, Page, Section, check_target
 from ledger.cli.session import Day, Session, pass_session
 from ledger.clock import from_text
@@ -44,7 +45,7 @@ class AuditShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @click.command("access-audit")
-@click.argument("client_id", metavar="CLIENT")
+@click.argument("client_id", metavar="CLIENT", type=Id())
 @click.option("--from", "first", type=Day(), help="From this day on, in the agency's time zone.")
 @click.option("--to", "last", type=Day(), help="Up to and including this day.")
 @click.option("--versions", is_flag=True, help="Name the exact version of every document that was shown.")

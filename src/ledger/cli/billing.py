@@ -9,7 +9,8 @@ from typing import Any, Literal
 import click
 import msgspec
 
-from ledger.cli.known import Known, fold_until, known_at, parked_keys, parked_words
+from ledger.cli.known import Known, fold_until, known_at, parked_keys, parked_words, refuse_future
+from ledger.cli.named import Id, check_known
 from ledger.cli.period import Month, Span
 from ledger.cli.session import Moment, Session, pass_session
 from ledger.errors import BadInput
@@ -44,10 +45,10 @@ def billing() -> None:
 
 @billing.command()
 @click.option("--month", "span", type=Month(), required=True, help="The month of service, for example 2025-11.")
-@click.option("--staff", "staff_id", help="Only services given by this staff member.")
-@click.option("--client", "client_id", help="Only services to this client.")
-@click.option("--claimable", "only", flag_value="claimable", help="Only services that may be claimed.")
-@click.option("--blocked", "only", flag_value="blocked", help="Only services that something blocks.")
+@click.option("--staff", "staff_id", metavar="STAFF", type=Id(), help="Only services given by this staff member.")
+@click.option("--client", "client_id", metavar="CLIENT", type=Id(), help="Only services to this client.")
+@click.option("--claimable", is_flag=True, help="Only services that may be claimed.")
+@click.option("--blocked", is_flag=True, help="Only services that something blocks.")
 @click.option("--as-known-at", type=Moment(), help="The rows as they were known at this time.")
 @click.option("--changed-since", type=Moment(), help="Only what has changed since this time, and which events did it.")
 @pass_session
@@ -56,7 +57,8 @@ def rows(
     span: Span,
     staff_id: str | None,
     client_id: str | None,
-    only: Only | None,
+    claimable: bool,
+    blocked: bool,
     as_known_at: datetime | None,
     changed_since: datetime | None,
 ) -> None:
@@ -73,6 +75,9 @@ def rows(
       ledger --as STAFF billing rows --month 2025-11 --as-known-at 2025-12-03T17:00:00-08:00
       ledger --as STAFF billing rows --month 2025-11 --changed-since 2025-12-03T17:00:00-08:00
     """
+    if claimable and blocked:
+        raise BadInput("--blocked: give --claimable or --blocked, not both; leave both out to see every service")
+    only: Only | None = "claimable" if claimable else "blocked" if blocked else None
     if changed_since is not None and only is not None:
         raise BadInput(
             "--changed-since: leave out --claimable and --blocked; a change may be from the one to the other"
@@ -80,6 +85,9 @@ def rows(
     if changed_since is not None and as_known_at is not None and changed_since > as_known_at:
         raise BadInput("--changed-since: it lies after --as-known-at; swap the two times")
     session.actor  # noqa: B018 - refuse before any work when nobody says who reads
+    refuse_future(session, "--as-known-at", as_known_at)
+    refuse_future(session, "--changed-since", changed_since)
+    check_known(session, staff_id=staff_id, client_id=client_id)
     session.catch_up()
     then: Record | None = None
     parked: dict[str, str] = {}

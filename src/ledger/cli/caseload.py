@@ -6,14 +6,15 @@ from datetime import date
 
 import click
 
+from ledger.cli.named import Id, ProgramName, check_known
 from ledger.cli.session import Day, Session, pass_session
 from ledger.policies.caseload import band
 from ledger.projections import caseload as view
 
 
 @click.command()
-@click.option("--staff", "staff_id", help="Only this staff member's caseload.")
-@click.option("--program", help="Only this program.")
+@click.option("--staff", "staff_id", metavar="STAFF", type=Id(), help="Only this staff member's caseload.")
+@click.option("--program", type=ProgramName(), help="Only this program.")
 @click.option("--on", "day", type=Day(), help="The board of this day (default: today).")
 @pass_session
 def caseload(session: Session, staff_id: str | None, program: str | None, day: date | None) -> None:
@@ -25,6 +26,8 @@ def caseload(session: Session, staff_id: str | None, program: str | None, day: d
       ledger --as STAFF --json caseload --program psc --on 2025-11-01
     """
     day = day or session.ledger.clock.now().astimezone(session.ledger.zone).date()
+    session.actor  # noqa: B018 - refuse before any work when nobody says who reads
+    check_known(session, staff_id=staff_id)
     session.catch_up()
     with session.recorder.reading() as connection:
         charts = view.charts_on(connection, day, staff_id, program)

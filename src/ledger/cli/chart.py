@@ -12,6 +12,8 @@ import msgspec
 
 from ledger.aggregates.staff import Staff
 from ledger.cli.chart_page import Names, chart_page, diff_page
+from ledger.cli.known import refuse_future
+from ledger.cli.named import Id
 from ledger.cli.page import as_text, check_target, write_page
 from ledger.cli.session import Day, Moment, Session, pass_session
 from ledger.clock import to_text
@@ -48,7 +50,7 @@ class DiffShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.argument("client_id", metavar="CLIENT")
+@click.argument("client_id", metavar="CLIENT", type=Id())
 @click.option("--as-known-at", type=Moment(), help="The chart as it was known at this time (default: now).")
 @click.option("--as-of", type=Day(), help="Only what had begun by this service date, as it was in force then.")
 @click.option(
@@ -90,7 +92,7 @@ def chart(
         if between[0] > between[1]:
             raise BadInput("--diff: the first time is after the second; swap them")
     known_at = between[1] if between is not None else as_known_at
-    check_past(session, "--diff" if between is not None else "--as-known-at", known_at)
+    refuse_future(session, "--diff" if between is not None else "--as-known-at", known_at)
     grant = open_chart(session, client_id, "chart" if between is None else "chart diff", known_at, as_of)
     events = read_verified(session.recorder, grant, client_id)
     if between is None:
@@ -142,16 +144,6 @@ def open_chart(
     except UnreadableEvent:
         check_chart(session.recorder, client_id)
         raise
-
-
-def check_past(session: Session, option: str, moment: datetime | None) -> None:
-    """Refuse a moment still to come: what will be known then is not known, and the answer would not stay true."""
-    if moment is None or moment <= session.ledger.clock.now():
-        return
-    head = session.recorder.sequence()
-    last = session.recorder.read_log(head - 1, 1) if head else ()
-    if not last or moment > last[0].recorded:
-        raise BadInput(f"{option}: {moment.isoformat()} lies in the future; leave it out to see what is known now")
 
 
 def names_of(session: Session, *shown: Any) -> Names:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ledger.cli.named import ProgramName
 from ledger.cli.session import Session, pass_session
 from ledger.errors import BadInput, Reason, Refused
 from ledger.imports.reading import DEFAULT_LIMIT, find_files
@@ -28,7 +29,13 @@ def import_() -> None:
 
 @import_.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
-@click.option("--program", default="psc", show_default=True, help="The program that clients' episodes open in.")
+@click.option(
+    "--program",
+    type=ProgramName(),
+    default="psc",
+    show_default=True,
+    help="The program that clients' episodes open in.",
+)
 @click.option("--keep-going", is_flag=True, help="Go on with the other files when one is refused.")
 @click.option(
     "--max-megabytes",

@@ -10,7 +10,7 @@ from typing import Any
 from ledger.cli.session import Session
 from ledger.clock import to_text
 from ledger.consumers.parking import parked
-from ledger.errors import LedgerError
+from ledger.errors import BadInput, LedgerError
 from ledger.projections.base import L, Line, Projection, fold_event
 from ledger.store.codec import read
 
@@ -28,6 +28,19 @@ class Known:
     def of(self, projection: Projection[Any]) -> Iterable[Line[Any]]:
         """The lines of one view."""
         return self.lines[projection.name].values()
+
+
+def refuse_future(session: Session, option: str, moment: datetime | None) -> None:
+    """Refuse a moment still to come: what will be known then is not known, and the answer would not stay true.
+
+    Raises ``BadInput`` naming the option. Where the log's own last time is ahead of this clock, that time counts.
+    """
+    if moment is None or moment <= session.ledger.clock.now():
+        return
+    head = session.recorder.sequence()
+    last = session.recorder.read_log(head - 1, 1) if head else ()
+    if not last or moment > last[0].recorded:
+        raise BadInput(f"{option}: {moment.isoformat()} lies in the future; leave it out to see what is known now")
 
 
 def known_at(session: Session, moment: datetime) -> int:

@@ -15,7 +15,8 @@ from typing import Any
 import click
 from sqlalchemy.exc import DBAPIError
 
-from ledger.cli.session import Session, fail
+from ledger.cli.purposes import PURPOSES, check_purpose
+from ledger.cli.session import Session, accept_json, fail
 from ledger.errors import LedgerError
 from ledger.kafka.connection import read_kafka_settings
 from ledger.logs import configure_logs, get_logger
@@ -64,14 +65,14 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = where.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
-        return command
+        return accept_json(command)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--as", "actor", metavar="WHO", help="Who acts: a staff id, or system:NAME. Default: LEDGER_ACTOR.")
-@click.option("--purpose", help="Why: treatment, payment, operations, audit, … Default: LEDGER_PURPOSE or operations.")
+@click.option("--purpose", help=f"Why: {', '.join(PURPOSES)}. Default: LEDGER_PURPOSE or operations.")
 @click.option("--correlation-id", help="The id that ties this to other requests; a new one by default.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read; may also follow the command.")
 @click.option("--verbose", is_flag=True, help="Log more, to standard error.")
 @click.version_option(package_name="ledger")
 @click.pass_context
@@ -91,12 +92,13 @@ def cli(
     does not agree with its proof, 6 access not granted.
     """
     settings = read_settings()
+    check_purpose("LEDGER_PURPOSE", settings.purpose)
     read_kafka_settings()  # a wrong one is named at start, not when the topic is first needed
     configure_logs(settings.log, verbose=flags["verbose"])
     ctx.obj = Session(
         settings,
         actor=actor or settings.actor,
-        purpose=purpose or settings.purpose,
+        purpose=settings.purpose if purpose is None else check_purpose("--purpose", purpose),
         correlation_id=correlation_id,
         as_json=flags["as_json"],
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 
+from ledger.aggregates.policy import AGENCY_KEY
+from ledger.cli.named import Id
 from ledger.cli.serving import METRICS, Standing, serving, standing_text, take_standing
 from ledger.cli.session import Session, pass_session
 from ledger.consumers.log import LocalLog
@@ -89,10 +91,14 @@ def verify(session: Session) -> None:
     head = session.recorder.sequence()
     with session.progress("Verifying", head) as advance:
         report = verify_record(session.recorder, PROJECTIONS, advance)
+    made = {c.projection for c in report.projections}
+    not_made = [p.name for p in PROJECTIONS if p.name not in made]
 
     def text() -> str:
         lines = [
-            f"{report.events:,} events, positions 1 to {report.head:,}, without a gap"
+            "0 events: the log is empty"
+            if report.sound and not report.events
+            else f"{report.events:,} events, positions 1 to {report.head:,}, without a gap"
             if report.sound
             else f"{report.events:,} events up to position {report.head:,}: {report.fault_count} faults",
             f"last leaf hash  {report.last_leaf or '-'}",
@@ -100,11 +106,17 @@ def verify(session: Session) -> None:
         lines += [f"  FAULT at {f.position} {f.event_id}: {f.words}" for f in report.faults]
         if report.fault_count > len(report.faults):
             lines.append(f"  … and {report.fault_count - len(report.faults)} more")
-        lines.append("views: applied + parked + not concerned = events up to their place")
-        lines += [
-            f"  {c.projection:<16} {c.applied:>8} + {c.parked:>5} + {c.not_concerned:>8} = {c.place:>8}"
-            for c in report.projections
-        ]
+        if made:
+            lines.append("views: applied + parked + not concerned = events up to their place")
+            lines += [
+                f"  {c.projection:<16} {c.applied:>8} + {c.parked:>5} + {c.not_concerned:>8} = {c.place:>8}"
+                + (f"  behind {report.head - c.place:,}" if report.head > c.place else "")
+                for c in report.projections
+            ]
+            lines += [f"  {name:<16} not made yet" for name in not_made]
+        else:
+            lines.append("views: not made yet (ledger run --once makes them)")
+        lines.append("The rows themselves are compared by: ledger rebuild --dry-run")
         lines.append("sound: nothing differs" if report.sound else "NOT SOUND")
         return "\n".join(lines)
 
@@ -117,7 +129,8 @@ def verify(session: Session) -> None:
             "unplaced": report.unplaced,
             "fault_count": report.fault_count,
             "faults": [vars(f) for f in report.faults],
-            "projections": [vars(c) for c in report.projections],
+            "projections": [{**vars(c), "behind": max(0, report.head - c.place)} for c in report.projections],
+            "not_made": not_made,
         },
         text,
     )
@@ -134,7 +147,8 @@ def verify(session: Session) -> None:
 def rebuild(session: Session, names: tuple[str, ...], dry_run: bool, yes: bool) -> None:
     """Rebuild views (all of them by default) beside the live ones; switch each in one transaction.
 
-    Readers never see a half. Rows that would change are shown first, and asked about.
+    Readers never see a half. Rows that would change are named first, by key and columns, never by what they hold, and
+    asked about. A view that would change and was not switched, for want of --yes, ends it with exit code 1.
 
     \b
     Examples:
@@ -146,6 +160,7 @@ def rebuild(session: Session, names: tuple[str, ...], dry_run: bool, yes: bool) 
     log = LocalLog(session.recorder)
     head = session.recorder.sequence()
     done: list[dict[str, Any]] = []
+    left: list[str] = []
     for projection in projections:
         with session.progress(f"Rebuilding {projection.name}", head) as advance:
             runner, generation = build_beside(engine, log, projection, advance)
@@ -158,8 +173,12 @@ def rebuild(session: Session, names: tuple[str, ...], dry_run: bool, yes: bool) 
         else:
             forget_build(engine, projection, generation)
             switched = False
-        done.append({**vars(difference), "generation": generation, "switched": switched})
+        done.append({**_data(difference), "generation": generation, "switched": switched})
+        if not (dry_run or switched):
+            left.append(projection.name)
     session.emit(done, lambda: f"{sum(d['switched'] for d in done)} of {len(done)} views switched")
+    if left:
+        raise LedgerError(f"not switched, because rows would change: {', '.join(left)}; give --yes to switch")
 
 
 def _wanted(session: Session, difference: Difference, yes: bool) -> bool:
@@ -171,6 +190,25 @@ def _wanted(session: Session, difference: Difference, yes: bool) -> bool:
     return click.confirm(f"Switch {difference.projection} to the rebuilt rows?", err=True)
 
 
+_MARKS = {"added": "+", "removed": "-", "changed": "~"}
+
+
+def _named(difference: Difference) -> Iterator[tuple[tuple[str, ...], str, list[str]]]:
+    """The first differing rows: key, kind, and the columns that differ. Never a value: no access was recorded."""
+    for key, old, new in difference.examples:
+        if old is None or new is None:
+            yield key, "added" if old is None else "removed", []
+        else:
+            columns = {**old, **new}
+            yield key, "changed", [str(n) for n in columns if n not in old or n not in new or old[n] != new[n]]
+
+
+def _data(difference: Difference) -> dict[str, Any]:
+    """A difference for a program to read."""
+    named = [{"key": key, "kind": kind, "columns": columns} for key, kind, columns in _named(difference)]
+    return {**vars(difference), "examples": named}
+
+
 def _difference(difference: Difference) -> str:
     if difference.same:
         return f"{difference.projection}: {difference.rows:,} rows, the same as the live ones"
@@ -178,12 +216,8 @@ def _difference(difference: Difference) -> str:
         f"{difference.projection}: {difference.rows:,} rows; {difference.added:,} would be added, "
         f"{difference.changed:,} changed, {difference.removed:,} removed"
     ]
-    for key, old, new in difference.examples:
-        if old is None or new is None:
-            lines.append(f"  {'+' if old is None else '-'} {' '.join(key)}")
-        else:
-            changed = [name for name in new if old.get(name) != new[name]]
-            lines.append(f"  ~ {' '.join(key)}: {', '.join(changed)}")
+    for key, kind, columns in _named(difference):
+        lines.append(f"  {_MARKS[kind]} {' '.join(key)}" + (f": {', '.join(columns)}" if columns else ""))
     total = difference.added + difference.changed + difference.removed
     if total > NAMED:
         lines.append(f"  … and {total - NAMED} more")
@@ -192,7 +226,7 @@ def _difference(difference: Difference) -> str:
 
 @click.command()
 @click.argument("view", required=False)
-@click.option("--key", help="Only this chart (or staff member).")
+@click.option("--key", type=Id(AGENCY_KEY), help="Only this chart (or staff member).")
 @pass_session
 def retry(session: Session, view: str | None, key: str | None) -> None:
     """Apply the waiting events of parked charts, in order, after the cause was mended.
@@ -222,6 +256,8 @@ def retry(session: Session, view: str | None, key: str | None) -> None:
 @pass_session
 def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[str, int] | None) -> None:
     """Keep every view up to date with the log until stopped (Ctrl-C or SIGTERM).
+
+    Events are read from the database's own log; when LEDGER_KAFKA is set, from the topic, as one of several projectors.
 
     \b
     Examples:

@@ -9,7 +9,7 @@ import html
 import os
 import textwrap
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,12 +146,12 @@ def as_html(page: Page) -> str:
     return "\n".join(out) + "\n"
 
 
-def check_target(out: Path | None) -> None:
+def check_target(out: Path | None, endings: Sequence[str] = ENDINGS) -> None:
     """Refuse a file that could not be written, before anything is read; raises ``BadInput`` naming ``--out``."""
     if out is None:
         return
-    if out.suffix.lower() not in ENDINGS:
-        raise BadInput(f"--out: {out.name!r} names no kind of file; end it in {', '.join(ENDINGS)}")
+    if out.suffix.lower() not in endings:
+        raise BadInput(f"--out: {out.name!r} names no kind of file; end it in {', '.join(endings)}")
     if not out.parent.is_dir():
         raise BadInput(f"--out: the folder {out.parent} does not exist; create it first")
     if out.is_dir():
@@ -159,10 +159,7 @@ def check_target(out: Path | None) -> None:
 
 
 def write_page(out: Path, data: Any, page: Callable[[], Page]) -> int:
-    """Write the result to a file of the kind its ending names, readable by its owner only; answers its size in bytes.
-
-    The file appears whole or not at all: it is written beside and then put in its place.
-    """
+    """Write the result to a file of the kind its ending names, as :func:`write_whole`; answers its size in bytes."""
     match out.suffix.lower():
         case ".json":
             content = to_json(data) + "\n"
@@ -170,6 +167,14 @@ def write_page(out: Path, data: Any, page: Callable[[], Page]) -> int:
             content = as_html(page())
         case _:
             content = as_text(page())
+    return write_whole(out, content)
+
+
+def write_whole(out: Path, content: str) -> int:
+    """Write a file that only its owner may read; answers its size in bytes.
+
+    The file appears whole or not at all: it is written beside and then put in its place. Raises ``BadInput``.
+    """
     beside = out.with_name(f".{out.name}.{os.getpid()}")
     written = content.encode()
     try:

@@ -14,7 +14,7 @@ from msgspec import inspect as shape
 from ledger.aggregates.vocabulary import Command
 from ledger.application.commands import Request, Result
 from ledger.application.edge import find_command, new_ids, offered_commands, read_command
-from ledger.cli.session import Moment, Session, pass_session
+from ledger.cli.session import Moment, Session, accept_json, pass_session
 from ledger.clock import RandomIds
 from ledger.errors import BadInput
 
@@ -31,7 +31,7 @@ class RecordGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         cls = offered_commands().get(cmd_name)
-        return None if cls is None else _command(cls)
+        return None if cls is None else accept_json(_command(cls))
 
 
 @click.group(cls=RecordGroup)

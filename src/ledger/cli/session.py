@@ -131,6 +131,23 @@ class Session:
             self.recorder.engine.dispose()
 
 
+def accept_json(command: click.Command) -> click.Command:
+    """Let ``--json`` stand after the command's name too, and after those of a group's own commands; gives it back."""
+
+    def turn_on(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+        session = ctx.find_object(Session)
+        if value and session is not None:
+            session.as_json = True
+
+    if not any("--json" in param.opts for param in command.params):
+        flag = click.Option(["--json"], is_flag=True, expose_value=False, hidden=True, callback=turn_on)
+        command.params.append(flag)
+    if isinstance(command, click.Group):
+        for part in command.commands.values():
+            accept_json(part)
+    return command
+
+
 pass_session = click.make_pass_decorator(Session)
 
 

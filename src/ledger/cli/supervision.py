@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta
 
 import click
 
-from ledger.cli.known import fold_until, known_at, parked_keys, parked_words
+from ledger.cli.known import fold_until, known_at, parked_keys, parked_words, refuse_future
+from ledger.cli.named import Id, check_known
 from ledger.cli.session import Day, Moment, Session, pass_session
 from ledger.errors import BadInput, NotFound
 from ledger.policies.calendar import CalendarError
@@ -23,7 +24,7 @@ _WEEKS = 8
 
 
 @click.command()
-@click.option("--staff", "staff_id", help="Only this staff member.")
+@click.option("--staff", "staff_id", metavar="STAFF", type=Id(), help="Only this staff member.")
 @click.option("--from", "first", type=Day(), help="From the week that holds this day (default: eight weeks back).")
 @click.option("--to", "last", type=Day(), help="To the week that holds this day (default: today).")
 @click.option("--as-known-at", type=Moment(), help="The grid as it was known at this time.")
@@ -46,6 +47,8 @@ def supervision(
       ledger supervision --staff STAFF --from 2025-10-01 --to 2025-12-31
       ledger --json supervision --from 2025-11-01 --as-known-at 2025-12-01T09:00:00-08:00
     """
+    refuse_future(session, "--as-known-at", as_known_at)
+    check_known(session, staff_id=staff_id)
     zone = session.ledger.zone
     moment = as_known_at or session.ledger.clock.now()
     today = moment.astimezone(zone).date()

@@ -8,6 +8,8 @@ from datetime import date, datetime
 import click
 
 from ledger.aggregates.policy import AGENCY_KEY
+from ledger.cli.known import refuse_future
+from ledger.cli.named import Id, ProgramName, check_known
 from ledger.cli.session import Moment, Session, pass_session
 from ledger.errors import BadInput
 from ledger.grants import Grant
@@ -24,8 +26,8 @@ from ledger.tracing.words import OUTCOMES, when
 
 @click.command()
 @click.option("--month", required=True, metavar="YYYY-MM", help="The month of the services.")
-@click.option("--staff", "staff_id", help="Only this staff member's notes.")
-@click.option("--program", help="Only this program.")
+@click.option("--staff", "staff_id", metavar="STAFF", type=Id(), help="Only this staff member's notes.")
+@click.option("--program", type=ProgramName(), help="Only this program.")
 @click.option("--as-known-at", type=Moment(), help="The review as it would have been at this time.")
 @pass_session
 def timeliness(
@@ -42,6 +44,9 @@ def timeliness(
       ledger --as STAFF --json timeliness --month 2025-11 --staff STAFF --as-known-at 2025-12-05T09:00:00-08:00
     """
     first, last = _month(month)
+    session.actor  # noqa: B018 - refuse before any work when nobody says who reads
+    refuse_future(session, "--as-known-at", as_known_at)
+    check_known(session, staff_id=staff_id)
     session.catch_up()
     with session.recorder.reading() as connection:
         charts = view.charts_between(connection, first, last, staff_id)

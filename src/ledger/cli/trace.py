@@ -10,9 +10,20 @@ from xml.etree import ElementTree as ET
 
 import click
 import msgspec
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
+from ledger.aggregates.policy import AGENCY_KEY
+from ledger.cli.known import refuse_future
+from ledger.cli.named import Id
+from ledger.cli.page import check_target, write_whole
 from ledger.cli.session import Moment, Session, pass_session, to_json
-from ledger.errors import BadInput
+from ledger.errors import BadInput, LedgerError
+from ledger.policies.adoption import Adoption
+from ledger.projections.base import fold_all
+from ledger.projections.policies import in_order, policies
+from ledger.store.codec import read
+from ledger.store.database import HEAD_REVISION, open_engine, revision
 from ledger.tracing.ahead import look_ahead, told_ahead
 from ledger.tracing.page import Page, as_html, as_svg, as_text
 from ledger.tracing.picture import deadline_picture, trace_picture
@@ -24,7 +35,7 @@ _KINDS = (".html", ".svg", ".json", ".txt")
 
 
 @click.command()
-@click.argument("note_id", metavar="NOTE")
+@click.argument("note_id", metavar="NOTE", type=Id())
 @click.option("--as-known-at", type=Moment(), help="What was in the record at this time; the verdict as of then.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write FILE: .html, .svg, .json or .txt.")
 @pass_session
@@ -39,7 +50,9 @@ def trace(session: Session, note_id: str, as_known_at: datetime | None, out: Pat
       ledger --as STAFF trace NOTE --out note.html
       ledger --as STAFF --json trace NOTE --as-known-at 2025-11-24T09:00:00-08:00
     """
-    _check_file(out)
+    check_target(out, _KINDS)
+    session.actor  # noqa: B018 - refuse before any work when nobody says who reads
+    refuse_future(session, "--as-known-at", as_known_at)
     session.recorder.sequence()
     chart_id = chart_of_note(session.recorder, note_id)
     grant = session.grant([chart_id], "trace" if out is None else "trace file", as_known_at=as_known_at)
@@ -57,14 +70,16 @@ def trace(session: Session, note_id: str, as_known_at: datetime | None, out: Pat
 def deadline(session: Session, document: str, program: str, started_at: datetime, out: Path | None) -> None:
     """When a document will be due, under every reading, with the arithmetic; no chart is opened (PSC-13, CSS-7).
 
+    Marked is the reading that the agency adopted, where the store at LEDGER_DATABASE has one, else the default.
+
     \b
     Examples:
       ledger deadline progress_note --program psc --at 2026-11-20T15:00:00-08:00
       ledger --json deadline crisis_note --program psc --at 2026-11-20T15:00:00-08:00
       ledger deadline discharge_plan --program css --at 2026-11-20T15:00:00-06:00 --out due.svg
     """
-    _check_file(out)
-    found = look_ahead(document, program, started_at)
+    check_target(out, _KINDS)
+    found = look_ahead(document, program, started_at, _adoptions(session))
     page = told_ahead(found)
 
     def picture() -> ET.Element | None:
@@ -75,14 +90,27 @@ def deadline(session: Session, document: str, program: str, started_at: datetime
     _deliver(session, found, page, picture, out)
 
 
-def _check_file(out: Path | None) -> None:
-    """Refuse a file that could not be written before anything is read."""
-    if out is None:
-        return
-    if out.suffix.lower() not in _KINDS:
-        raise BadInput(f"--out: {out.name} is of no kind that can be written; end it with {', '.join(_KINDS)}")
-    if not out.absolute().parent.is_dir():
-        raise BadInput(f"--out: the folder {out.absolute().parent} does not exist; create it first")
+def _adoptions(session: Session) -> tuple[Adoption, ...]:
+    """What the agency adopted, when its store can be read; nothing otherwise, for the arithmetic needs no store.
+
+    It is agency policy, so no chart is opened. A database that is not there, or is no store, is never made into one.
+    """
+    try:
+        url = make_url(session.settings.database)
+        if url.get_backend_name() == "sqlite":
+            file = Path(url.database or "")
+            if not file.is_file() or not file.stat().st_size:
+                return ()
+        engine = open_engine(session.settings.database)
+        try:
+            if revision(engine) != HEAD_REVISION:
+                return ()
+        finally:
+            engine.dispose()
+        events = [read(row) for row in session.recorder.read_key(AGENCY_KEY)]
+    except (LedgerError, SQLAlchemyError, OSError):
+        return ()
+    return in_order(fold_all(policies, events).values())
 
 
 def _deliver(
@@ -90,7 +118,7 @@ def _deliver(
 ) -> None:
     """Write the file if there is one, then print."""
     if out is not None:
-        out.write_text(_content(data, page, picture, out.suffix.lower()), encoding="utf-8")
+        write_whole(out, _content(data, page, picture, out.suffix.lower()))
         answer = msgspec.structs.replace(page, sections=(), lead=(*page.lead, f"Written to {out}"))
         session.emit(data, lambda: as_text(answer))
         return

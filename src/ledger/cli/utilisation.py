@@ -11,7 +11,8 @@ import click
 
 from ledger.aggregates.utilisation_review import ReviewUtilisation
 from ledger.application.commands import Request
-from ledger.cli.known import fold_until, known_at, parked_keys, parked_words
+from ledger.cli.known import fold_until, known_at, parked_keys, parked_words, refuse_future
+from ledger.cli.named import Id, check_known
 from ledger.cli.period import Month, Span, month_of
 from ledger.cli.session import Day, Moment, Session, pass_session
 from ledger.clock import derived_id
@@ -56,7 +57,7 @@ class Figured:
 
 
 @click.command()
-@click.option("--staff", "staff_id", help="Only this staff member.")
+@click.option("--staff", "staff_id", metavar="STAFF", type=Id(), help="Only this staff member.")
 @click.option("--month", "span", type=Month(), help="The month of service, for example 2025-11 (default: this month).")
 @click.option("--week", type=Day(), help="The week (Monday to Sunday) that holds this day, instead of a month.")
 @click.option("--as-known-at", type=Moment(), help="The figures as they were known at this time.")
@@ -92,6 +93,8 @@ def utilisation(
         raise BadInput("--review: name one --staff, and leave out --as-known-at: a review is of the figures of now")
     if command_id is not None and not review:
         raise BadInput("--command-id: it belongs to --review")
+    refuse_future(session, "--as-known-at", as_known_at)
+    check_known(session, staff_id=staff_id)
     if span is None:
         span = month_of(week or session.ledger.clock.now().astimezone(session.ledger.zone).date())
     first, last = whole_weeks(span.first, span.last)

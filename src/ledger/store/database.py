@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ def open_engine(url: str) -> Engine:
             folder = Path(parsed.database).parent
             if not folder.is_dir():
                 raise BadInput(f"LEDGER_DATABASE: the folder {folder} does not exist; create it first")
+            if not parsed.database.startswith("file:"):
+                _make_private(Path(parsed.database))
         engine = create_engine(parsed.set(drivername="sqlite+pysqlite"), hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -44,6 +48,15 @@ def open_engine(url: str) -> Engine:
             parsed.set(drivername="postgresql+psycopg"), isolation_level="READ COMMITTED", hide_parameters=True
         )
     raise BadInput(f"LEDGER_DATABASE: {parsed.get_backend_name()} is not supported; use sqlite or postgresql")
+
+
+def _make_private(file: Path) -> None:
+    """Make a database's file readable by its owner only; what SQLite writes beside it gets the file's own rights.
+
+    A file that is there keeps its rights. Where it cannot be made, opening the database says why.
+    """
+    with suppress(OSError):
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
