@@ -35,7 +35,7 @@ from tests.sample import (
 )
 
 from ledger.aggregates.contact import ContactEnteredInError
-from ledger.aggregates.note import Note, canonical_content
+from ledger.aggregates.note import Note
 from ledger.aggregates.note_events import (
     CitedPlan,
     DraftNote,
@@ -47,6 +47,7 @@ from ledger.aggregates.note_events import (
     ObjectiveReference,
     SignNote,
     WriteNote,
+    canonical_content,
 )
 from ledger.aggregates.plan import PlanEnded, PlanRevised
 from ledger.aggregates.staff import CredentialRecorded, EmploymentEnded

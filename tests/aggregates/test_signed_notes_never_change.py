@@ -11,7 +11,7 @@ from tests.notation import EARLIER, Stream, given, of
 from tests.sample import A_DRAFT, ANN, BOB, CHART, COLE, COMPLETE, NOTE, PIRP, SUE, ident
 
 from ledger.aggregates.base import command_types, handlers
-from ledger.aggregates.note import Note, canonical_content
+from ledger.aggregates.note import Note
 from ledger.aggregates.note_events import (
     AddAddendum,
     AmendNote,
@@ -24,6 +24,7 @@ from ledger.aggregates.note_events import (
     RequestExtension,
     SignNote,
     WriteNote,
+    canonical_content,
 )
 from ledger.aggregates.vocabulary import Command, Event
 

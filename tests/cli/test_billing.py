@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -192,3 +192,13 @@ def test_a_rebuild_gives_the_same_bytes(agency: Agency, view: Projection[Any]) -
     assert difference.rows == len(rows_of(agency.recorder.engine, view))
     expected = {"billing": 2, "coverage": 2, "staffing": 2, "utilisation": 2}
     assert difference.rows == expected.get(view.name, 0)
+
+
+def test_the_page_shows_the_offsets_of_a_service_in_which_the_clocks_go_back(agency: Agency) -> None:
+    begun, ended = (datetime.fromisoformat(f"2025-11-02T01:{at}") for at in ("20:00-07:00", "32:00-08:00"))
+    agency.service(2, "01:20", 70, started_at=begun, ended_at=ended)
+    agency.service(3, "09:00", 30)
+    page = agency.run("billing", "rows", "--month", "2025-11").output
+    assert "2025-11-02 01:20-07:00 to 01:32-08:00 " in page
+    assert "2025-11-03 09:00-09:30 " in page
+    assert "the contact says otherwise now" not in page

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-import msgspec
-
 from ledger.aggregates.base import Aggregate, Given, decides
 from ledger.aggregates.contact import Contact
 from ledger.aggregates.note_events import (
@@ -38,6 +36,7 @@ from ledger.aggregates.note_events import (
     RequestExtension,
     SignNote,
     WriteNote,
+    canonical_content,
 )
 from ledger.aggregates.plan import Plan
 from ledger.aggregates.staff import acting_staff
@@ -45,26 +44,6 @@ from ledger.aggregates.standing import check_standing
 from ledger.aggregates.vocabulary import Event
 from ledger.errors import Reasons
 from ledger.policies.documents import contact_kinds, documents, missing_sections
-
-
-def canonical_content(drafted: NoteDrafted, content: NoteContent) -> bytes:
-    """The exact bytes a signature is bound to: whose note of which service, and all it says.
-
-    A JSON object in UTF-8 without spaces, keys sorted: ``author_id``, ``client_id``, ``contact_id``, ``content``,
-    ``document``, ``service_ended_at``, ``service_started_at`` (RFC 3339 as recorded). PSC-11.
-    """
-    return msgspec.json.encode(
-        {
-            "author_id": drafted.author_id,
-            "client_id": drafted.client_id,
-            "contact_id": drafted.contact_id,
-            "content": msgspec.to_builtins(content),
-            "document": drafted.document,
-            "service_ended_at": drafted.service_ended_at,
-            "service_started_at": drafted.service_started_at,
-        },
-        order="sorted",
-    )
 
 
 class Note(Aggregate):

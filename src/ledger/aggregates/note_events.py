@@ -269,3 +269,23 @@ class RefuseExtension(Command, frozen=True, kw_only=True):
     note_id: Id
     request_id: Id
     comment: str = ""
+
+
+def canonical_content(drafted: NoteDrafted, content: NoteContent) -> bytes:
+    """The exact bytes a signature is bound to: whose note of which service, and all it says.
+
+    A JSON object in UTF-8 without spaces, keys sorted: ``author_id``, ``client_id``, ``contact_id``, ``content``,
+    ``document``, ``service_ended_at``, ``service_started_at`` (RFC 3339 as recorded). PSC-11.
+    """
+    return msgspec.json.encode(
+        {
+            "author_id": drafted.author_id,
+            "client_id": drafted.client_id,
+            "contact_id": drafted.contact_id,
+            "content": msgspec.to_builtins(content),
+            "document": drafted.document,
+            "service_ended_at": drafted.service_ended_at,
+            "service_started_at": drafted.service_started_at,
+        },
+        order="sorted",
+    )

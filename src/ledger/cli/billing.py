@@ -14,6 +14,7 @@ from ledger.cli.named import Id, check_known
 from ledger.cli.period import Month, Span
 from ledger.cli.session import Moment, Session, pass_session
 from ledger.errors import BadInput
+from ledger.projections.billing import BillingRow
 from ledger.projections.billing import billing as billing_view
 from ledger.projections.billing_page import (
     Change,
@@ -231,6 +232,14 @@ def _rows_text(
     return "\n".join(lines)
 
 
+def _times(row: BillingRow) -> str:
+    """From when to when, on the agency's clock; with the offsets when the clock is changed in between."""
+    begun, ended = (datetime.fromisoformat(text) for text in (row.started_at, row.ended_at))
+    if begun.utcoffset() == ended.utcoffset():
+        return f"{begun:%H:%M}-{ended:%H:%M}"
+    return " to ".join(at.timetz().isoformat("minutes") for at in (begun, ended))
+
+
 def _service_lines(service: Service, staff: dict[str, StaffMember]) -> list[str]:
     row = service.row
     code = ":".join((row.code or "no code", *row.modifiers)) + ("*" if row.default_code else "")
@@ -241,7 +250,7 @@ def _service_lines(service: Service, staff: dict[str, StaffMember]) -> list[str]
         else f"not signed ({_name(row.staff_id, staff)})"
     )
     lines = [
-        f"{row.service_day} {row.started_at[11:16]}-{row.ended_at[11:16]} {row.client_id[:8]} {code:11} {units:>5} "
+        f"{row.service_day} {_times(row)} {row.client_id[:8]} {code:11} {units:>5} "
         f"{row.direct_minutes:>4} {row.place:2}  {signer}"
     ]
     if service.status == "void":

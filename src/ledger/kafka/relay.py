@@ -130,11 +130,16 @@ class Relay:
         """Relay until ``stop`` is set."""
         election = Membership(self._settings, f"{RELAY}-{self._settings.topic}")
         sender: Sender | None = None
+        sent = 0
         try:
             while not stop.is_set():
-                chosen = 0 in election.partitions(wait_ms=1 if sender is not None else 200)
+                # Quiet relays give the group time to settle; one that sends looks in passing.
+                chosen = 0 in election.partitions(wait_ms=1 if sent else 200)
                 if chosen and sender is None:
-                    sender = self._take_over()
+                    try:
+                        sender = self._take_over()
+                    except KafkaError as fault:  # the one before may still be ending its transaction: try again
+                        log.warning("relay-waits", error=type(fault).__name__)
                 elif not chosen and sender is not None:
                     sender.close()
                     sender = None

@@ -6,7 +6,6 @@ import hashlib
 
 import msgspec
 
-from ledger.aggregates.note import canonical_content
 from ledger.aggregates.note_events import (
     AddendumAdded,
     ExtensionGranted,
@@ -19,6 +18,7 @@ from ledger.aggregates.note_events import (
     NoteEnteredInError,
     NoteMarkedLateEntry,
     NoteSigned,
+    canonical_content,
 )
 from ledger.aggregates.vocabulary import Event
 from ledger.errors import IntegrityFault
