@@ -6,7 +6,6 @@ struct, and whatever a user wrote into a text field comes back as the text it wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -14,7 +13,6 @@ import msgspec
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import JSONTranscoder, Mapper, StoredEvent
 
-from ledger.aggregates.base import Aggregate
 from ledger.aggregates.vocabulary import Event, find_event, upcast
 from ledger.clock import to_text
 from ledger.errors import LedgerError, Reason, Refused
@@ -110,10 +108,3 @@ def read(stored_event: StoredEvent) -> Recorded:
     if not isinstance(stored_event, StoredRow):
         raise TypeError(f"not a row of this store: {type(stored_event).__name__}")
     return Recorded(stored_event, decode_payload(stored_event.topic, stored_event.schema_version, stored_event.state))
-
-
-def fold(aggregate: Aggregate, events: Iterable[Recorded]) -> Aggregate | None:
-    """Rebuild an aggregate from its recorded events; None when there are none."""
-    for recorded in events:
-        aggregate.replay(recorded.event, recorded.row.occurred)
-    return aggregate if aggregate.exists else None
