@@ -18,18 +18,18 @@ from typing import Any
 
 import structlog
 from eventsourcing.persistence import StoredEvent
-from sqlalchemy import Connection, Engine, column, insert, select, table, text
+from sqlalchemy import Connection, Engine, select, text
 
 from ledger.clock import Clock, to_text
 from ledger.errors import IntegrityFault, LedgerError
-from ledger.store.envelope import StoredRow, leaf_of
-from ledger.store.prepared import Prepared
-from ledger.store.recorder import EVENT_COLUMNS, EVENTS, LOG_COLUMNS, Recorder, library_errors, row_of, values_of
+from ledger.store.envelope import StoredRow, leaf_of, row_of
+from ledger.store.recorder import EVENT_COLUMNS, EVENTS, LOG_COLUMNS, Recorder, library_errors, written_of
 
-_EVENTS = table("events", *(column(name) for name in (*EVENT_COLUMNS, "written_at", "ticket", "xid")))
-_LOG_ORDER = table("log_order", *(column(name) for name in ("position", "ticket", "recorded_at", "leaf")))
-
-_INSERT = Prepared(insert(_EVENTS), (*EVENT_COLUMNS, "written_at"))
+_WRITTEN = ", ".join(EVENT_COLUMNS)
+#: One event in one statement, several in one COPY: each is a transaction of its own, with one answer of the server.
+_INSERT = f"INSERT INTO events ({_WRITTEN}, written_at) VALUES ({', '.join(['%s'] * (len(EVENT_COLUMNS) + 1))})"  # noqa: S608
+_COPY = f"COPY events ({_WRITTEN}, written_at) FROM STDIN"
+_COPY_PLACES = "COPY log_order (position, ticket, recorded_at, leaf) FROM STDIN"
 
 #: One sequencer at a time: the key of the advisory lock it holds for a transaction.
 SEQUENCER_LOCK = 0x6C656467
@@ -67,7 +67,6 @@ _PASSED_OVER = (
     "ORDER BY e.era, e.xid, e.ticket LIMIT :limit"
 )
 
-_WRITTEN = ", ".join(EVENT_COLUMNS)
 _RESTORED = "CREATE TEMPORARY TABLE restored (LIKE log) ON COMMIT DROP"
 _RESTORE = (
     f"INSERT INTO events ({_WRITTEN}, written_at) SELECT {_WRITTEN}, recorded_at FROM restored ORDER BY position",  # noqa: S608
@@ -89,9 +88,13 @@ class PostgresRecorder(Recorder):
         if not rows:
             return
         written_at = to_text(self._clock.now())
-        batch = [{**values_of(row), "written_at": written_at} for row in rows]
-        with library_errors(), self.engine.begin() as connection:
-            _INSERT.run_many(connection, batch)
+        with library_errors(), self._direct.cursor() as cursor:
+            if len(rows) == 1:
+                cursor.execute(_INSERT, (*written_of(rows[0]), written_at))
+                return
+            with cursor.copy(_COPY) as copy:
+                for row in rows:
+                    copy.write_row((*written_of(row), written_at))
 
     def sequence(self) -> int:
         """Give places to every event whose transaction has ended; one sequencer works, others wait their turn.
@@ -145,15 +148,11 @@ class PostgresRecorder(Recorder):
             row = row_of(values[: len(LOG_COLUMNS)])
             position += 1
             previous = max(previous, row.recorded_at)  # here still the time its writer wrote it at
-            batch.append(
-                {
-                    "position": position,
-                    "ticket": values[-1],
-                    "recorded_at": previous,
-                    "leaf": leaf_of(row, position, previous),
-                }
-            )
-        connection.execute(insert(_LOG_ORDER), batch)
+            batch.append((position, values[-1], previous, leaf_of(row, position, previous)))
+        driver: Any = connection.connection.dbapi_connection
+        with driver.cursor() as cursor, cursor.copy(_COPY_PLACES) as copy:
+            for placed in batch:
+                copy.write_row(placed)
         return position, len(batch)
 
     def restore(self, rows: Sequence[StoredRow]) -> None:
@@ -164,9 +163,7 @@ class PostgresRecorder(Recorder):
             columns = ", ".join(LOG_COLUMNS)
             with driver.cursor() as cursor, cursor.copy(f"COPY restored ({columns}) FROM STDIN") as copy:
                 for row in rows:
-                    values = {**values_of(row), "position": row.position, "recorded_at": row.recorded_at}
-                    values["leaf"] = row.leaf
-                    copy.write_row([values[name] for name in LOG_COLUMNS])
+                    copy.write_row((*written_of(row), row.position, row.recorded_at, row.leaf))
             for statement in _RESTORE:
                 connection.exec_driver_sql(statement)
 

@@ -6,51 +6,46 @@ from collections.abc import Sequence
 from typing import Any
 
 from eventsourcing.persistence import StoredEvent
-from sqlalchemy import insert, select
+from sqlalchemy import Engine, select
 
 from ledger.clock import Clock, to_text
 from ledger.store.envelope import StoredRow, leaf_of
-from ledger.store.prepared import Prepared
-from ledger.store.recorder import EVENTS, LOG_COLUMNS, Recorder, library_errors, values_of
+from ledger.store.recorder import EVENTS, LOG_COLUMNS, Recorder, library_errors, written_of
 
-_LAST = Prepared(select(EVENTS.c.position, EVENTS.c.recorded_at).order_by(EVENTS.c.position.desc()).limit(1))
-_INSERT = Prepared(insert(EVENTS), LOG_COLUMNS)
+_LAST = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1"
+_INSERT = f"INSERT INTO events ({', '.join(LOG_COLUMNS)}) VALUES ({', '.join('?' * len(LOG_COLUMNS))})"  # noqa: S608
 
 
 class SQLiteRecorder(Recorder):
     """Append under SQLite's write lock: ``max + 1`` is read and taken in one transaction, so positions are gapless."""
 
-    def __init__(self, engine: Any, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock) -> None:
         super().__init__(engine)
         self._clock = clock
-        self._writing = engine.execution_options(ledger_write=True)
 
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
         rows = self._insert(stored_events)
         if not rows:
-            return []
-        with library_errors(), self._writing.begin() as connection:
-            last: Sequence[Any] | None = _LAST.run(connection).first()
-            position, previous = (int(last[0]), str(last[1])) if last is not None else (0, "")
+            return
+        with library_errors(), self._direct.cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            last = cursor.execute(_LAST).fetchone()
+            position, previous = last or (0, "")
             # The clock is read under the lock, so a later place never has an earlier time.
             recorded_at = max(previous, to_text(self._clock.now()))
-            batch = []
-            for offset, row in enumerate(rows, start=1):
-                values = values_of(row)
-                values["position"] = position + offset
-                values["recorded_at"] = recorded_at
-                values["leaf"] = leaf_of(row, position + offset, recorded_at)
-                batch.append(values)
-            _INSERT.run_many(connection, batch)
-        return range(position + 1, position + len(rows) + 1)
+            batch = [
+                (*written_of(row), place, recorded_at, leaf_of(row, place, recorded_at))
+                for place, row in enumerate(rows, start=position + 1)
+            ]
+            cursor.executemany(_INSERT, batch)
+            cursor.execute("COMMIT")
 
     def restore(self, rows: Sequence[StoredRow]) -> None:
-        batch = [
-            {**values_of(row), "position": row.position, "recorded_at": row.recorded_at, "leaf": row.leaf}
-            for row in rows
-        ]
-        with library_errors(), self._writing.begin() as connection:
-            _INSERT.run_many(connection, batch)
+        batch = [(*written_of(row), row.position, row.recorded_at, row.leaf) for row in rows]
+        with library_errors(), self._direct.cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.executemany(_INSERT, batch)
+            cursor.execute("COMMIT")
 
     def sequence(self) -> int:
         """On SQLite an event has its place from the moment it is committed."""
