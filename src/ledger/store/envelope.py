@@ -96,6 +96,10 @@ class StoredRow(StoredEvent):
         return from_text(self.recorded_at)
 
 
+#: The log's part of a row that has no place in it yet: position, recorded_at, leaf.
+UNPLACED = (0, "", b"")
+
+_MINUTE = timedelta(minutes=1)
 _ROW_FIELDS = tuple(field.name for field in fields(StoredRow))
 
 
@@ -235,11 +239,12 @@ def offset_minutes(moment: datetime) -> int:
     offset = moment.utcoffset()
     if offset is None:
         raise ValueError(f"{moment.isoformat()} has no UTC offset")
-    return int(offset.total_seconds() // 60)
+    return offset // _MINUTE
 
 
 __all__ = [
     "MAX_PAYLOAD_BYTES",
+    "UNPLACED",
     "Context",
     "Recorded",
     "Stamped",

@@ -19,11 +19,12 @@ from typing import Any
 import structlog
 from eventsourcing.persistence import StoredEvent
 from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy.exc import DBAPIError
 
 from ledger.clock import Clock, to_text
 from ledger.errors import IntegrityFault, LedgerError
 from ledger.store.envelope import StoredRow, leaf_of, row_of
-from ledger.store.recorder import EVENT_COLUMNS, EVENTS, LOG_COLUMNS, Recorder, library_errors, written_of
+from ledger.store.recorder import EVENT_COLUMNS, EVENTS, LOG_COLUMNS, Recorder, as_librarys, written_of
 
 _WRITTEN = ", ".join(EVENT_COLUMNS)
 #: One event in one statement, several in one COPY: each is a transaction of its own, with one answer of the server.
@@ -88,13 +89,16 @@ class PostgresRecorder(Recorder):
         if not rows:
             return
         written_at = to_text(self._clock.now())
-        with library_errors(), self._direct.cursor() as cursor:
-            if len(rows) == 1:
-                cursor.execute(_INSERT, (*written_of(rows[0]), written_at))
-                return
-            with cursor.copy(_COPY) as copy:
-                for row in rows:
-                    copy.write_row((*written_of(row), written_at))
+        try:
+            with self._direct.cursor() as cursor:
+                if len(rows) == 1:
+                    cursor.execute(_INSERT, (*written_of(rows[0]), written_at))
+                    return
+                with cursor.copy(_COPY) as copy:
+                    for row in rows:
+                        copy.write_row((*written_of(row), written_at))
+        except DBAPIError as fault:
+            raise as_librarys(fault) from fault
 
     def sequence(self) -> int:
         """Give places to every event whose transaction has ended; one sequencer works, others wait their turn.
@@ -156,16 +160,19 @@ class PostgresRecorder(Recorder):
         return position, len(batch)
 
     def restore(self, rows: Sequence[StoredRow]) -> None:
-        with library_errors(), self.engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SEQUENCER_LOCK})
-            connection.exec_driver_sql(_RESTORED)
-            driver: Any = connection.connection.dbapi_connection
-            columns = ", ".join(LOG_COLUMNS)
-            with driver.cursor() as cursor, cursor.copy(f"COPY restored ({columns}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row((*written_of(row), row.position, row.recorded_at, row.leaf))
-            for statement in _RESTORE:
-                connection.exec_driver_sql(statement)
+        try:
+            with self._direct.cursor() as cursor:
+                cursor.execute("BEGIN")
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SEQUENCER_LOCK,))
+                cursor.execute(_RESTORED)
+                with cursor.copy(f"COPY restored ({', '.join(LOG_COLUMNS)}) FROM STDIN") as copy:
+                    for row in rows:
+                        copy.write_row((*written_of(row), row.position, row.recorded_at, row.leaf))
+                for statement in _RESTORE:
+                    cursor.execute(statement)
+                cursor.execute("COMMIT")
+        except DBAPIError as fault:
+            raise as_librarys(fault) from fault
 
     def waiting(self) -> int:
         """How many committed events have no place yet (a long-running writer delays them, never breaks the order)."""

@@ -265,15 +265,11 @@ class Recorder(ApplicationRecorder):
         return PollingSubscription(self, gt, topics)
 
 
-@contextmanager
-def library_errors() -> Iterator[None]:
-    """Turn the driver's errors into the library's, as its interface promises."""
-    try:
-        yield
-    except sqla.IntegrityError as fault:
-        raise IntegrityError(str(fault.orig)) from fault
-    except sqla.OperationalError as fault:
-        raise OperationalError(str(fault.orig)) from fault
+def as_librarys(fault: sqla.DBAPIError) -> Exception:
+    """A fault of the database as the library's interface promises it, where it has an error for it."""
+    if isinstance(fault, sqla.IntegrityError):
+        return IntegrityError(str(fault.orig))
+    return OperationalError(str(fault.orig)) if isinstance(fault, sqla.OperationalError) else fault
 
 
 def streams_of(rows: Iterable[StoredRow]) -> set[str]:
