@@ -1,8 +1,9 @@
 -- The database roles of the ledger, each with the least it needs. Run once in the ledger's own database, by a superuser,
--- before the first `ledger migrate`; running it again changes nothing. Then `ledger migrate` as ledger_owner, and
+-- before each `ledger migrate`; running it again changes nothing. Then `ledger migrate` as ledger_owner, and
 -- grants.sql as ledger_owner after every migration. deploy/setup.py does all of it in that order.
 --
---   ledger_owner      owns the tables of the record; for `ledger migrate` and `ledger restore`, never for daily work
+--   ledger_owner      owns the tables of the record, may make the projector's; for `ledger migrate` and `ledger restore`,
+--                     never for daily work
 --   ledger_writer     records: INSERT and SELECT of events, SELECT of the views; what people and programs work as
 --   ledger_relay      gives events their place in the log and relays them: SELECT of events, INSERT of places
 --   ledger_projector  keeps the views: owns the schema `views` and nothing else, reads the log
@@ -37,6 +38,8 @@ ALTER SCHEMA public OWNER TO ledger_owner;
 GRANT USAGE ON SCHEMA public TO ledger_writer, ledger_relay, ledger_projector, ledger_reader;
 
 CREATE SCHEMA IF NOT EXISTS views AUTHORIZATION ledger_projector;
+-- `ledger migrate` makes the bookkeeping of the views in the projector's name, so that it is the projector's.
+GRANT ledger_projector TO ledger_owner;
 GRANT USAGE ON SCHEMA views TO ledger_owner, ledger_writer, ledger_relay, ledger_reader;
 -- Views come and go with rebuilds: whatever the projector makes may be read by those who read, and by nobody else.
 ALTER DEFAULT PRIVILEGES FOR ROLE ledger_projector IN SCHEMA views

@@ -101,11 +101,9 @@ def to_text(moment: datetime) -> str:
     >>> to_text(datetime(2026, 11, 20, 15, 0, tzinfo=timezone(timedelta(hours=-8))))
     '2026-11-20T23:00:00.000000Z'
     """
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment.year >= 1000 else _early(moment)
-
-
-def _early(moment: datetime) -> str:
-    raise ValueError(f"{moment.isoformat()} is before the year 1000, which no record here can mean")
+    if moment.year < 1000:
+        raise ValueError(f"{moment.isoformat()} is before the year 1000, which no record here can mean")
+    return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def from_text(text: str) -> datetime:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
-from tests.deploy.commands import ledger, set_up
+from tests.deploy.commands import LEDGER, environment, ledger, set_up
 from tests.deploy.conftest import Database
 from tests.store.agency import small_agency
 
 from ledger.application.commands import Ledger
 from ledger.consumers.log import LocalLog
 from ledger.consumers.runner import Behind, Runner, WrongVersion
+from ledger.consumers.tables import METADATA
 from ledger.projections.every import PROJECTIONS
-from ledger.store.database import open_store
+from ledger.store.database import HEAD_REVISION, open_store
 
 ROLES = ("ledger_owner", "ledger_writer", "ledger_relay", "ledger_projector", "ledger_reader")
 DAILY = ROLES[1:]
@@ -104,6 +106,61 @@ def test_no_role_is_more_than_it_seems(agency: Database) -> None:
             "JOIN pg_namespace n ON n.oid = relnamespace WHERE n.nspname IN ('public', 'views') ORDER BY 1"
         ).fetchall()
     assert owned == [("public", "ledger_owner"), ("views", "ledger_projector")]
+
+
+def test_the_bookkeeping_of_the_views_is_the_projectors_whoever_migrates(fresh: Database) -> None:
+    """Also where a projector of an earlier release made the tables itself: they stay, with what they hold."""
+    with psycopg.connect(fresh.admin) as connection:
+        found = connection.execute(
+            "SELECT relname, relnamespace::regnamespace::text, pg_get_userbyid(relowner)::text FROM pg_class "
+            "WHERE relkind = 'r' AND relname = ANY(%s) ORDER BY 1",
+            [list(METADATA.tables)],
+        ).fetchall()
+        assert found == [(name, "views", "ledger_projector") for name in sorted(METADATA.tables)]
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        connection.execute("INSERT INTO views.projection_live VALUES ('x', 1, 1)")
+        connection.execute("REVOKE ledger_projector FROM ledger_owner")
+    try:
+        done = ledger(fresh.settings("ledger_owner"), "migrate")
+        assert done.returncode == 1
+        assert "run deploy/roles.sql again" in done.stderr
+    finally:
+        set_up(fresh.settings("ledger_owner"), "--admin", fresh.admin)
+    with psycopg.connect(fresh.url("ledger_reader")) as connection:
+        assert connection.execute("SELECT projection FROM projection_live").fetchall() == [("x",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD_REVISION,)]
+
+
+def test_several_projectors_start_at_once_where_no_view_was_made(fresh: Database) -> None:
+    relay = open_store(fresh.url("ledger_relay"))
+    writer = open_store(fresh.url("ledger_writer"))
+    small_agency(Ledger(writer))
+    head = relay.sequence()
+    writer.engine.dispose()
+    relay.engine.dispose()
+    with psycopg.connect(fresh.admin, autocommit=True) as connection:
+        connection.execute("GRANT ledger_relay TO ledger_projector")
+    try:
+        several = [
+            subprocess.Popen(
+                [LEDGER, "--json", "run", "--once"],
+                env=environment(**fresh.settings("ledger_projector")),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(4)
+        ]
+        ended = [(*one.communicate(timeout=120), one.returncode) for one in several]
+    finally:
+        with psycopg.connect(fresh.admin, autocommit=True) as connection:
+            connection.execute("REVOKE ledger_relay FROM ledger_projector")
+    assert [code for *_, code in ended] == [0] * 4, ended
+    with psycopg.connect(fresh.url("ledger_reader")) as connection:
+        found = connection.execute(
+            "SELECT projection, sum(applied + parked + not_concerned) FROM projection_places GROUP BY 1"
+        )
+        assert dict(found.fetchall()) == {f"{p.name}.1": head for p in PROJECTIONS}
 
 
 def test_a_role_that_was_not_named_does_not_get_in(agency: Database) -> None:

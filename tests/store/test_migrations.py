@@ -8,13 +8,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import inspect, text
+from alembic.command import upgrade
+from alembic.config import Config
+from sqlalchemy import Engine, insert, inspect, select, text
 from tests.conftest import PostgresServer
 from tests.store.agency import said_log
 
 import ledger.store
+from ledger.consumers.tables import METADATA, PLACES
 from ledger.errors import LedgerError
 from ledger.store.database import HEAD_REVISION, migrate, open_engine, open_store, revision
 from ledger.store.recorder import Recorder
@@ -80,6 +84,67 @@ def test_another_revision_is_refused(database_url: str, at: str) -> None:
     recorder.engine.dispose()
     with pytest.raises(LedgerError, match=rf"revision {at}.*ledger migrate"):
         open_store(database_url)
+
+
+def at_revision_1(url: str) -> Engine:
+    """A database as the first release left it: the store at revision 0001, the views' tables made at start."""
+    engine = open_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(VERSIONS.parent))
+    config.attributes["engine"] = engine
+    upgrade(config, "0001")
+    METADATA.create_all(engine)
+    place = {"projection": "x.1", "log": "local", "partition": 0, "place": 7, "position": 7}
+    with engine.begin() as connection:
+        connection.execute(insert(PLACES), [{**place, "applied": 7, "parked": 0, "not_concerned": 0}])
+    return engine
+
+
+def tables(engine: Engine) -> dict[str, Any]:
+    """What the database says of the views' tables: columns with their types, keys, indexes."""
+    looking = inspect(engine)
+    return {
+        name: (
+            [(c["name"], str(c["type"]), c["nullable"], c["default"]) for c in looking.get_columns(name)],
+            looking.get_pk_constraint(name)["constrained_columns"],
+            [(i["name"], i["column_names"]) for i in looking.get_indexes(name)],
+        )
+        for name in METADATA.tables
+    }
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, sqlite_url: str) -> str:
+    """A database with nothing in it, of each kind."""
+    return sqlite_url if request.param == "sqlite" else str(request.getfixturevalue("postgres").create("template1"))
+
+
+def test_the_views_tables_are_those_that_the_consumers_know(empty_url: str) -> None:
+    engine = open_engine(empty_url)
+    migrate(engine)
+    made = tables(engine)
+    with engine.begin() as connection:
+        METADATA.drop_all(connection)
+        METADATA.create_all(connection)
+    assert made == tables(engine)
+    engine.dispose()
+
+
+def test_a_database_whose_views_tables_were_made_at_start_keeps_what_they_hold(
+    empty_url: str,
+) -> None:
+    engine = at_revision_1(empty_url)
+    before = tables(engine)
+    with pytest.raises(LedgerError, match=r"revision 0001.*ledger migrate"):
+        open_store(empty_url)
+    done = command(empty_url, "migrate")
+    said, errors = done.communicate(timeout=60)
+    assert (done.returncode, errors) == (0, "")
+    assert f"revision {HEAD_REVISION}" in said
+    assert (revision(engine), tables(engine)) == (HEAD_REVISION, before)
+    with engine.connect() as connection:
+        assert connection.execute(select(PLACES.c.projection, PLACES.c.place)).all() == [("x.1", 7)]
+    engine.dispose()
 
 
 def test_a_store_restored_from_another_server_begins_a_new_era(

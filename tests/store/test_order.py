@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 from eventsourcing.persistence import IntegrityError as Conflict
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, column, insert, table, text
 from sqlalchemy.exc import IntegrityError
 from tests.conftest import PostgresServer
 from tests.store.agency import named, said, stored
@@ -24,16 +24,16 @@ from tests.store.agency import named, said, stored
 from ledger.clock import SystemClock, to_text
 from ledger.store.database import open_store
 from ledger.store.envelope import StoredRow, leaf_of
-from ledger.store.postgres import _EVENTS
-from ledger.store.recorder import Recorder, values_of
+from ledger.store.recorder import EVENT_COLUMNS, Recorder, values_of
 
 WRITERS, ROUNDS, SHARED_STREAMS = 8, 25, 5
+EVENTS = table("events", *(column(name) for name in (*EVENT_COLUMNS, "written_at")))
 
 
 def insert_rows(connection: Connection, rows: list[StoredRow]) -> None:
     """What the recorder does, without the commit."""
     written_at = to_text(SystemClock().now())
-    connection.execute(insert(_EVENTS), [{**values_of(row), "written_at": written_at} for row in rows])
+    connection.execute(insert(EVENTS), [{**values_of(row), "written_at": written_at} for row in rows])
 
 
 def write_slowly(recorder: Recorder, writer: int, seed: int) -> tuple[int, int]:

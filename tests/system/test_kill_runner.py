@@ -18,7 +18,7 @@ from ledger.application.commands import Ledger
 from ledger.clock import ManualClock, SeededIds
 from ledger.consumers.log import LocalLog
 from ledger.consumers.rebuild import build_beside, compare
-from ledger.consumers.tables import METADATA, PLACES
+from ledger.consumers.tables import PLACES
 from ledger.integrity.verify import verify
 from ledger.projections.every import PROJECTIONS
 from ledger.store.database import open_store
@@ -55,7 +55,6 @@ def test_thirty_kills_leave_every_view_as_if_there_had_been_none(
     )
     writing.engine.dispose()
     recorder = opened(sqlite_url)
-    METADATA.create_all(recorder.engine)
     everything = recorder.head() * len(PROJECTIONS)
     assert recorder.head() > 1000
 

@@ -15,7 +15,7 @@ from sqlalchemy import Column, Connection, Engine, MetaData, Table, collate, del
 from ledger.consumers.generations import Stand, lock_generation, lock_views, make_generation, make_live
 from ledger.consumers.log import Log
 from ledger.consumers.runner import Runner
-from ledger.consumers.tables import LIVE, METADATA, OUTCOMES, PARKED_EVENTS, PARKED_KEYS, PLACES
+from ledger.consumers.tables import LIVE, OUTCOMES, PARKED_EVENTS, PARKED_KEYS, PLACES
 from ledger.projections.base import Projection
 
 #: How many differing rows a comparison names one by one; all of them are counted.
@@ -45,7 +45,6 @@ def build_beside(
     """Build the next generation of a view from the whole log; queries go on reading the live one."""
     with engine.execution_options(ledger_write=True).begin() as connection:
         lock_views(connection)
-        METADATA.create_all(connection)
         live = connection.scalar(select(LIVE.c.generation).where(LIVE.c.projection == projection.name))
         generation = (live or 0) + 1
         forget(connection, projection, generation)

@@ -14,13 +14,13 @@ from functools import cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, func, insert, inspect, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from ledger.aggregates.vocabulary import event_types
 from ledger.consumers import outcomes
 from ledger.consumers.generations import Stand, lock_generation, lock_views, make_generation, make_live, may_keep
 from ledger.consumers.log import Entry, Log
-from ledger.consumers.tables import LIVE, METADATA, PARKED_EVENTS, PARKED_KEYS, PLACES
+from ledger.consumers.tables import LIVE, PARKED_EVENTS, PARKED_KEYS, PLACES
 from ledger.consumers.work import Work, describe, fold_one, look_up, write_lines
 from ledger.errors import LedgerError
 from ledger.projections.base import Key, Projection, keys_of
@@ -62,21 +62,22 @@ class Runner:
         self._stands: dict[str, Stand] = {}
 
     def prepare(self) -> None:
-        """Make the tables that are not there yet. Views are derived: they may be dropped and made at any time.
+        """Make the views that are not there yet: they are derived, and may be dropped and made at any time.
+
+        Their bookkeeping comes from the store's migrations, so that any number of projectors may start at once.
 
         A database role that may only read the views makes nothing: they are another process's to keep.
         """
         with self._reading.connect() as connection:
             self.keeps = may_keep(connection)
             if not self.keeps:
-                if not inspect(connection).has_table(LIVE.name):
+                if connection.scalar(select(LIVE.c.projection).limit(1)) is None:
                     raise WrongVersion(
                         "the views have not been made, and this database role may not; start: ledger run"
                     )
                 return
         with self.engine.begin() as connection:
             lock_views(connection)
-            METADATA.create_all(connection)
             live = {row[0] for row in connection.execute(select(LIVE.c.projection))}
             for projection in self.projections:
                 if projection.name not in live and projection.name not in self.building:

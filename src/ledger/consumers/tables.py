@@ -1,4 +1,8 @@
-"""The consumers' own tables: where each projection stands, what it did with each event, and what is parked."""
+"""The consumers' own tables: where each projection stands, what it did with each event, and what is parked.
+
+They are made by the store's migration ``0002_views``, as everything that is not a view itself; a test holds the two
+together.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from eventsourcing.persistence import JSONTranscoder, Mapper, StoredEvent
 from ledger.aggregates.vocabulary import Event, find_event, upcast
 from ledger.clock import to_text
 from ledger.errors import LedgerError, Reason, Refused
-from ledger.store.envelope import MAX_PAYLOAD_BYTES, Recorded, Stamped, StoredRow, offset_minutes
+from ledger.store.envelope import MAX_PAYLOAD_BYTES, UNPLACED, Recorded, Stamped, StoredRow, offset_minutes, row_of
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -78,25 +78,28 @@ class EnvelopeMapper(Mapper[str]):
         if not isinstance(domain_event, Stamped):
             raise TypeError(f"only a stamped change can be stored, not {type(domain_event).__name__}")
         change, context = domain_event.change, domain_event.context
-        return StoredRow(
-            originator_id=change.originator_id,
-            originator_version=change.originator_version,
-            topic=change.event.TYPE,
-            state=encode_payload(change.event),
-            schema_version=change.event.SCHEMA,
-            key=change.key,
-            chart_id=change.chart_id,
-            occurred_at=to_text(change.occurred_at),
-            occurred_offset=offset_minutes(change.occurred_at),
-            actor=context.actor.id,
-            role=context.actor.role,
-            credential=context.actor.credential,
-            purpose=context.purpose,
-            command_id=context.command_id,
-            command_index=domain_event.index,
-            command_digest=context.command_digest,
-            correlation_id=context.correlation_id,
-            causation_id=context.causation_id,
+        return row_of(
+            (
+                change.originator_id,
+                change.originator_version,
+                change.event.TYPE,
+                encode_payload(change.event),
+                change.event.SCHEMA,
+                change.key,
+                change.chart_id,
+                to_text(change.occurred_at),
+                offset_minutes(change.occurred_at),
+                context.actor.id,
+                context.actor.role,
+                context.actor.credential,
+                context.purpose,
+                context.command_id,
+                domain_event.index,
+                context.command_digest,
+                context.correlation_id,
+                context.causation_id,
+                *UNPLACED,
+            )
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[str]:

@@ -20,7 +20,7 @@ from ledger.store.recorder import Recorder
 from ledger.store.sqlite import SQLiteRecorder
 
 #: The newest revision under ``migrations/versions``; a test holds the two together.
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 
 
 def open_engine(url: str) -> Engine:
@@ -101,7 +101,11 @@ def migrate(engine: Engine) -> None:
         config = Config()
         config.set_main_option("script_location", str(folder))
         config.attributes["engine"] = engine
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except engine.dialect.loaded_dbapi.Error as fault:  # the migrations use the driver's own cursor
+            said = (str(fault).splitlines() or ["no reason given"])[0]
+            raise LedgerError(f"LEDGER_DATABASE: cannot migrate, and nothing was changed: {said}") from fault
 
 
 def open_store(url: str, clock: Clock | None = None) -> Recorder:

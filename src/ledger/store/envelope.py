@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import msgspec
 from eventsourcing.persistence import StoredEvent
@@ -92,6 +94,25 @@ class StoredRow(StoredEvent):
     def recorded(self) -> datetime:
         """When the server recorded it (UTC)."""
         return from_text(self.recorded_at)
+
+
+#: The log's part of a row that has no place in it yet: position, recorded_at, leaf.
+UNPLACED = (0, "", b"")
+
+_MINUTE = timedelta(minutes=1)
+_ROW_FIELDS = tuple(field.name for field in fields(StoredRow))
+
+
+def row_of(values: Sequence[Any]) -> StoredRow:
+    """A row from the values of all its fields, in their order: as a database gives them.
+
+    A frozen dataclass sets its fields one by one; a log of millions is read in half the time when they are set at once.
+    """
+    if len(values) != len(_ROW_FIELDS):
+        raise TypeError(f"a row has {len(_ROW_FIELDS)} values, not {len(values)}")
+    row = StoredRow.__new__(StoredRow)
+    row.__dict__.update(zip(_ROW_FIELDS, values, strict=True))
+    return row
 
 
 @dataclass(frozen=True)
@@ -218,11 +239,12 @@ def offset_minutes(moment: datetime) -> int:
     offset = moment.utcoffset()
     if offset is None:
         raise ValueError(f"{moment.isoformat()} has no UTC offset")
-    return int(offset.total_seconds() // 60)
+    return offset // _MINUTE
 
 
 __all__ = [
     "MAX_PAYLOAD_BYTES",
+    "UNPLACED",
     "Context",
     "Recorded",
     "Stamped",
@@ -231,5 +253,6 @@ __all__ = [
     "leaf_hash",
     "leaf_of",
     "offset_minutes",
+    "row_of",
     "to_text",
 ]

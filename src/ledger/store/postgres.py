@@ -18,18 +18,19 @@ from typing import Any
 
 import structlog
 from eventsourcing.persistence import StoredEvent
-from sqlalchemy import Connection, Engine, column, insert, select, table, text
+from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy.exc import DBAPIError
 
 from ledger.clock import Clock, to_text
 from ledger.errors import IntegrityFault, LedgerError
-from ledger.store.envelope import StoredRow, leaf_of
-from ledger.store.prepared import Prepared
-from ledger.store.recorder import EVENT_COLUMNS, EVENTS, LOG_COLUMNS, Recorder, library_errors, row_of, values_of
+from ledger.store.envelope import StoredRow, leaf_of, row_of
+from ledger.store.recorder import EVENT_COLUMNS, EVENTS, LOG_COLUMNS, Recorder, as_librarys, written_of
 
-_EVENTS = table("events", *(column(name) for name in (*EVENT_COLUMNS, "written_at", "ticket", "xid")))
-_LOG_ORDER = table("log_order", *(column(name) for name in ("position", "ticket", "recorded_at", "leaf")))
-
-_INSERT = Prepared(insert(_EVENTS), (*EVENT_COLUMNS, "written_at"))
+_WRITTEN = ", ".join(EVENT_COLUMNS)
+#: One event in one statement, several in one COPY: each is a transaction of its own, with one answer of the server.
+_INSERT = f"INSERT INTO events ({_WRITTEN}, written_at) VALUES ({', '.join(['%s'] * (len(EVENT_COLUMNS) + 1))})"  # noqa: S608
+_COPY = f"COPY events ({_WRITTEN}, written_at) FROM STDIN"
+_COPY_PLACES = "COPY log_order (position, ticket, recorded_at, leaf) FROM STDIN"
 
 #: One sequencer at a time: the key of the advisory lock it holds for a transaction.
 SEQUENCER_LOCK = 0x6C656467
@@ -40,23 +41,27 @@ _LOOK = 0.01
 
 log = structlog.get_logger("ledger.store")
 
-_LAST = text(
+_LAST_PLACED = (
     "SELECT o.position, o.recorded_at, e.era, CAST(e.xid AS text), e.ticket "
     "FROM log_order o JOIN events e USING (ticket) ORDER BY o.position DESC LIMIT 1"
 )
+_LAST = text(_LAST_PLACED)
 #: Rows of earlier eras came out of a dump, so their transactions have all ended.
-_ENDED = text(
+_ENDED = (
     f"SELECT {', '.join('e.' + name for name in EVENT_COLUMNS)}, 0, e.written_at, ''::bytea, e.ticket "  # noqa: S608
-    "FROM events e WHERE (e.era, e.xid, e.ticket) > (:era, CAST(:xid AS xid8), :ticket) "
-    "AND (e.era < :current OR e.xid < pg_snapshot_xmin(pg_current_snapshot())) "
-    "ORDER BY e.era, e.xid, e.ticket LIMIT :limit"
+    "FROM events e WHERE (e.era, e.xid, e.ticket) > (%s, CAST(%s AS xid8), %s) "
+    "AND (e.era < %s OR e.xid < pg_snapshot_xmin(pg_current_snapshot())) "
+    "ORDER BY e.era, e.xid, e.ticket LIMIT %s"
 )
 #: The era, and whether it holds a transaction id that this server has not given out.
-_ERA = text(
+_ERA = (
     "SELECT d.era, coalesce((SELECT e.xid >= pg_snapshot_xmax(pg_current_snapshot()) FROM events e "
-    "WHERE e.era = d.era ORDER BY e.xid DESC LIMIT 1), false) FROM "
+    "WHERE e.era = d.era ORDER BY e.xid DESC LIMIT 1), false) AS foreign_ids FROM "
     "(SELECT CAST(pg_get_expr(adbin, adrelid) AS integer) AS era FROM pg_attrdef JOIN pg_attribute "
     "ON attrelid = adrelid AND attnum = adnum WHERE adrelid = 'events'::regclass AND attname = 'era') d"
+)
+_STANDING = (
+    f"SELECT * FROM ({_ERA}) AS era LEFT JOIN ({_LAST_PLACED}) AS last (position, at, era_of, xid, ticket) ON true"  # noqa: S608
 )
 _WAITING = text("SELECT count(*) FROM events WHERE (era, xid, ticket) > (:era, CAST(:xid AS xid8), :ticket)")
 _PASSED_OVER = (
@@ -67,7 +72,6 @@ _PASSED_OVER = (
     "ORDER BY e.era, e.xid, e.ticket LIMIT :limit"
 )
 
-_WRITTEN = ", ".join(EVENT_COLUMNS)
 _RESTORED = "CREATE TEMPORARY TABLE restored (LIKE log) ON COMMIT DROP"
 _RESTORE = (
     f"INSERT INTO events ({_WRITTEN}, written_at) SELECT {_WRITTEN}, recorded_at FROM restored ORDER BY position",  # noqa: S608
@@ -89,9 +93,16 @@ class PostgresRecorder(Recorder):
         if not rows:
             return
         written_at = to_text(self._clock.now())
-        batch = [{**values_of(row), "written_at": written_at} for row in rows]
-        with library_errors(), self.engine.begin() as connection:
-            _INSERT.run_many(connection, batch)
+        try:
+            with self._direct.cursor() as cursor:
+                if len(rows) == 1:
+                    cursor.execute(_INSERT, (*written_of(rows[0]), written_at))
+                    return
+                with cursor.copy(_COPY) as copy:
+                    for row in rows:
+                        copy.write_row((*written_of(row), written_at))
+        except DBAPIError as fault:
+            raise as_librarys(fault) from fault
 
     def sequence(self) -> int:
         """Give places to every event whose transaction has ended; one sequencer works, others wait their turn.
@@ -102,10 +113,13 @@ class PostgresRecorder(Recorder):
         if not self._may_place:
             return self._await_places()
         while True:
-            with self.engine.begin() as connection:
+            with self._direct.cursor() as cursor:
+                # Said aloud: each statement after the lock has to see what was committed before it.
+                cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
                 # The lock is a statement of its own: a snapshot taken with it would be older than the lock.
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SEQUENCER_LOCK})
-                head, placed = self._place_batch(connection)
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SEQUENCER_LOCK,))
+                head, placed = _place_batch(cursor)
+                cursor.execute("COMMIT")
             if placed < _BATCH:
                 return head
 
@@ -131,44 +145,20 @@ class PostgresRecorder(Recorder):
             time.sleep(_LOOK)
         return self.head()
 
-    def _place_batch(self, connection: Connection) -> tuple[int, int]:
-        current = era(connection)
-        last = connection.execute(_LAST).first()
-        position, previous, *after = last or (0, "", 0, "0", 0)
-        found = connection.execute(
-            _ENDED, dict(zip(("era", "xid", "ticket"), after, strict=True)) | {"current": current, "limit": _BATCH}
-        ).all()
-        if not found:
-            return position, 0
-        batch = []
-        for values in found:
-            row = row_of(values[: len(LOG_COLUMNS)])
-            position += 1
-            previous = max(previous, row.recorded_at)  # here still the time its writer wrote it at
-            batch.append(
-                {
-                    "position": position,
-                    "ticket": values[-1],
-                    "recorded_at": previous,
-                    "leaf": leaf_of(row, position, previous),
-                }
-            )
-        connection.execute(insert(_LOG_ORDER), batch)
-        return position, len(batch)
-
     def restore(self, rows: Sequence[StoredRow]) -> None:
-        with library_errors(), self.engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SEQUENCER_LOCK})
-            connection.exec_driver_sql(_RESTORED)
-            driver: Any = connection.connection.dbapi_connection
-            columns = ", ".join(LOG_COLUMNS)
-            with driver.cursor() as cursor, cursor.copy(f"COPY restored ({columns}) FROM STDIN") as copy:
-                for row in rows:
-                    values = {**values_of(row), "position": row.position, "recorded_at": row.recorded_at}
-                    values["leaf"] = row.leaf
-                    copy.write_row([values[name] for name in LOG_COLUMNS])
-            for statement in _RESTORE:
-                connection.exec_driver_sql(statement)
+        try:
+            with self._direct.cursor() as cursor:
+                cursor.execute("BEGIN")
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SEQUENCER_LOCK,))
+                cursor.execute(_RESTORED)
+                with cursor.copy(f"COPY restored ({', '.join(LOG_COLUMNS)}) FROM STDIN") as copy:
+                    for row in rows:
+                        copy.write_row((*written_of(row), row.position, row.recorded_at, row.leaf))
+                for statement in _RESTORE:
+                    cursor.execute(statement)
+                cursor.execute("COMMIT")
+        except DBAPIError as fault:
+            raise as_librarys(fault) from fault
 
     def waiting(self) -> int:
         """How many committed events have no place yet (a long-running writer delays them, never breaks the order)."""
@@ -193,9 +183,33 @@ class PostgresRecorder(Recorder):
         ).select_from(EVENTS)
 
 
+def _place_batch(cursor: Any) -> tuple[int, int]:
+    """Give the next places, under the sequencer's lock; returns the log's head and how many were given."""
+    number, foreign, position, *rest = cursor.execute(_STANDING).fetchone()
+    current = _checked(number, foreign)
+    previous, *after = rest if position is not None else ("", 0, "0", 0)
+    position = position or 0
+    found = cursor.execute(_ENDED, (*after, current, _BATCH)).fetchall()
+    if not found:
+        return position, 0
+    places = []
+    for values in found:
+        row = row_of(values[:-1])
+        position += 1
+        previous = max(previous, row.recorded_at)  # here still the time its writer wrote it at
+        places.append((position, values[-1], previous, leaf_of(row, position, previous)))
+    with cursor.copy(_COPY_PLACES) as copy:
+        for place in places:
+            copy.write_row(place)
+    return position, len(places)
+
+
 def era(connection: Connection) -> int:
     """The era that rows are written in; a store restored from another server's dump is refused until its new one."""
-    number, foreign = connection.execute(_ERA).one()
+    return _checked(*connection.execute(text(_ERA)).one())
+
+
+def _checked(number: int, foreign: bool) -> int:
     if foreign:
         raise LedgerError(
             "LEDGER_DATABASE: these events were restored from another server, whose transaction ids go on; "
@@ -208,7 +222,7 @@ def begin_era(engine: Engine) -> bool:
     """Begin a new era where the events came from another server's dump; True when one had to begin."""
     with engine.begin() as connection:
         connection.execute(text("LOCK TABLE events IN ACCESS EXCLUSIVE MODE"))
-        number, foreign = connection.execute(_ERA).one()
+        number, foreign = connection.execute(text(_ERA)).one()
         if foreign:
             connection.exec_driver_sql(f"ALTER TABLE events ALTER COLUMN era SET DEFAULT {int(number) + 1}")
         return bool(foreign)

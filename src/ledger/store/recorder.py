@@ -1,14 +1,15 @@
 """What both recorders share: the columns, reading a stream, reading the log, and finding a command again.
 
 They implement the ``ApplicationRecorder`` interface of the ``eventsourcing`` library. Statements are SQLAlchemy Core;
-many rows go in one INSERT (design §3).
+those that every command or every read of the log needs are compiled once and go straight to the driver.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,8 @@ from eventsourcing.persistence import (
 from sqlalchemy import Connection, Engine, and_, bindparam, column, func, or_, select, table
 from sqlalchemy import exc as sqla
 
-from ledger.store.envelope import StoredRow
+from ledger.store.direct import Direct
+from ledger.store.envelope import StoredRow, row_of
 from ledger.store.prepared import Prepared
 from ledger.store.subscription import PollingSubscription
 
@@ -58,33 +60,26 @@ LOG = table("log", *(column(name) for name in LOG_COLUMNS))
 _STREAMS = 8
 
 
+#: The fields of a row, in the order of ``EVENT_COLUMNS``.
+_FIELDS = ("originator_id", "originator_version", "topic", "state", *EVENT_COLUMNS[4:])
+
+#: A row's values for the columns a writer fills, in their order.
+written_of: Callable[[StoredRow], tuple[Any, ...]] = attrgetter(*_FIELDS)
+
+#: Up to a number of rows after a position, in the log's order.
+_READ_LOG = Prepared(
+    select(*LOG.c)
+    .where(LOG.c.position > bindparam("after"), LOG.c.position <= bindparam("until"))
+    .order_by(LOG.c.position)
+    .limit(bindparam("limit"))
+)
+#: Past every position there can be.
+_NO_END = 2**62
+
+
 def values_of(row: StoredRow) -> dict[str, Any]:
     """A row as the columns a writer fills."""
-    return {
-        "stream_id": row.originator_id,
-        "version": row.originator_version,
-        "type": row.topic,
-        "payload": row.state,
-        "schema_version": row.schema_version,
-        "key": row.key,
-        "chart_id": row.chart_id,
-        "occurred_at": row.occurred_at,
-        "occurred_offset": row.occurred_offset,
-        "actor": row.actor,
-        "role": row.role,
-        "credential": row.credential,
-        "purpose": row.purpose,
-        "command_id": row.command_id,
-        "command_index": row.command_index,
-        "command_digest": row.command_digest,
-        "correlation_id": row.correlation_id,
-        "causation_id": row.causation_id,
-    }
-
-
-def row_of(values: Sequence[Any]) -> StoredRow:
-    """A row of ``LOG_COLUMNS`` as it was stored."""
-    return StoredRow(*values)
+    return dict(zip(EVENT_COLUMNS, written_of(row), strict=True))
 
 
 class Recorder(ApplicationRecorder):
@@ -92,7 +87,13 @@ class Recorder(ApplicationRecorder):
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._direct = Direct(engine)
         self._stream_statements: dict[int, Prepared] = {}
+        self._of_command = Prepared(
+            self._stream_statement()
+            .where(EVENTS.c.command_id == bindparam("command_id"))
+            .order_by(EVENTS.c.command_index)
+        )
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -149,11 +150,8 @@ class Recorder(ApplicationRecorder):
 
     def read_log(self, after: int, limit: int, *, until: int | None = None) -> Sequence[StoredRow]:
         """The log in its order: up to ``limit`` events whose position is greater than ``after``."""
-        statement = select(*LOG.c).where(LOG.c.position > after).order_by(LOG.c.position).limit(limit)
-        if until is not None:
-            statement = statement.where(LOG.c.position <= until)
-        with self.reading() as connection:
-            return [row_of(values) for values in connection.execute(statement)]
+        wanted = {"after": after, "until": _NO_END if until is None else until, "limit": limit}
+        return self._fetch(_READ_LOG, wanted)
 
     def read_chart(self, chart_id: str, *, until: int | None = None, after: int = 0) -> Sequence[StoredRow]:
         """One chart's events in the order of the log, from just after a position up to one (inclusive)."""
@@ -173,9 +171,7 @@ class Recorder(ApplicationRecorder):
 
     def find_command(self, command_id: str) -> Sequence[StoredRow]:
         """The events that a command led to, in their order; empty when it led to none or was never seen."""
-        statement = self._stream_statement().where(EVENTS.c.command_id == command_id).order_by(EVENTS.c.command_index)
-        with self.reading() as connection:
-            return [row_of(values) for values in connection.execute(statement)]
+        return self._fetch(self._of_command, {"command_id": command_id})
 
     def find_commands(self, command_ids: Sequence[str]) -> dict[str, str]:
         """Which of these commands have been recorded: their ids with their digests."""
@@ -193,15 +189,17 @@ class Recorder(ApplicationRecorder):
         """What is new in some streams: their events after the versions given, in the order of the versions."""
         found: list[StoredRow] = []
         wanted = list(since.items())
-        with self.reading() as connection:
-            for start in range(0, len(wanted), _STREAMS):
-                some = wanted[start : start + _STREAMS]
-                statement = self._streams_statement(len(some))
-                parameters: dict[str, Any] = {}
-                for number, (stream_id, version) in enumerate(some):
-                    parameters[f"s{number}"], parameters[f"v{number}"] = stream_id, version
-                found += [row_of(values) for values in statement.run(connection, parameters)]
+        for start in range(0, len(wanted), _STREAMS):
+            some = wanted[start : start + _STREAMS]
+            parameters: dict[str, Any] = {}
+            for number, (stream_id, version) in enumerate(some):
+                parameters[f"s{number}"], parameters[f"v{number}"] = stream_id, version
+            found += self._fetch(self._streams_statement(len(some)), parameters)
         return found
+
+    def _fetch(self, statement: Prepared, parameters: Mapping[str, Any]) -> list[StoredRow]:
+        with self._direct.cursor() as cursor:
+            return list(map(row_of, statement.run(cursor, self._direct.dialect, parameters)))
 
     def _streams_statement(self, count: int) -> Prepared:
         statement = self._stream_statements.get(count)
@@ -267,15 +265,11 @@ class Recorder(ApplicationRecorder):
         return PollingSubscription(self, gt, topics)
 
 
-@contextmanager
-def library_errors() -> Iterator[None]:
-    """Turn the driver's errors into the library's, as its interface promises."""
-    try:
-        yield
-    except sqla.IntegrityError as fault:
-        raise IntegrityError(str(fault.orig)) from fault
-    except sqla.OperationalError as fault:
-        raise OperationalError(str(fault.orig)) from fault
+def as_librarys(fault: sqla.DBAPIError) -> Exception:
+    """A fault of the database as the library's interface promises it, where it has an error for it."""
+    if isinstance(fault, sqla.IntegrityError):
+        return IntegrityError(str(fault.orig))
+    return OperationalError(str(fault.orig)) if isinstance(fault, sqla.OperationalError) else fault
 
 
 def streams_of(rows: Iterable[StoredRow]) -> set[str]:

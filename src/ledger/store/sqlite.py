@@ -2,55 +2,82 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from eventsourcing.persistence import StoredEvent
-from sqlalchemy import insert, select
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import DBAPIError
 
 from ledger.clock import Clock, to_text
 from ledger.store.envelope import StoredRow, leaf_of
-from ledger.store.prepared import Prepared
-from ledger.store.recorder import EVENTS, LOG_COLUMNS, Recorder, library_errors, values_of
+from ledger.store.recorder import EVENTS, LOG_COLUMNS, Recorder, as_librarys, written_of
 
-_LAST = Prepared(select(EVENTS.c.position, EVENTS.c.recorded_at).order_by(EVENTS.c.position.desc()).limit(1))
-_INSERT = Prepared(insert(EVENTS), LOG_COLUMNS)
+_LAST = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1"
+_INSERT = f"INSERT INTO events ({', '.join(LOG_COLUMNS)}) VALUES ({', '.join('?' * len(LOG_COLUMNS))})"  # noqa: S608
 
 
 class SQLiteRecorder(Recorder):
-    """Append under SQLite's write lock: ``max + 1`` is read and taken in one transaction, so positions are gapless."""
+    """Append under SQLite's write lock: ``max + 1`` is taken in the transaction that inserts, so positions are gapless.
 
-    def __init__(self, engine: Any, clock: Clock) -> None:
+    Who appended last knows what the next place is, and a single event is then one statement. Where somebody else has
+    appended meanwhile the database refuses that place, and it is read under the lock, as for several events.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
         super().__init__(engine)
         self._clock = clock
-        self._writing = engine.execution_options(ledger_write=True)
+        self._last: tuple[int, str] | None = None
 
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
         rows = self._insert(stored_events)
         if not rows:
-            return []
-        with library_errors(), self._writing.begin() as connection:
-            last: Sequence[Any] | None = _LAST.run(connection).first()
-            position, previous = (int(last[0]), str(last[1])) if last is not None else (0, "")
-            # The clock is read under the lock, so a later place never has an earlier time.
-            recorded_at = max(previous, to_text(self._clock.now()))
-            batch = []
-            for offset, row in enumerate(rows, start=1):
-                values = values_of(row)
-                values["position"] = position + offset
-                values["recorded_at"] = recorded_at
-                values["leaf"] = leaf_of(row, position + offset, recorded_at)
-                batch.append(values)
-            _INSERT.run_many(connection, batch)
-        return range(position + 1, position + len(rows) + 1)
+            return
+        try:
+            with self._direct.cursor() as cursor:
+                if len(rows) > 1 or not self._goes_next(cursor, rows):
+                    cursor.execute("BEGIN IMMEDIATE")
+                    last = self._place(cursor, rows, cursor.execute(_LAST).fetchone() or (0, ""))
+                    cursor.execute("COMMIT")
+                    self._last = last
+        except DBAPIError as fault:
+            raise as_librarys(fault) from fault
+
+    def _goes_next(self, cursor: sqlite3.Cursor, rows: Sequence[StoredRow]) -> bool:
+        """Insert at the place after the last one we know of; False when that is not the log's next one any more."""
+        if self._last is None:
+            return False
+        try:
+            self._last = self._place(cursor, rows, self._last)
+        except sqlite3.IntegrityError as fault:
+            if not str(fault).startswith("positions are gapless"):
+                raise
+            return False
+        return True
+
+    def _place(self, cursor: sqlite3.Cursor, rows: Sequence[StoredRow], last: tuple[int, str]) -> tuple[int, str]:
+        """Insert rows after the last place and its time; returns the last of theirs.
+
+        The clock is read when ``last`` is known, so a later place never has an earlier time.
+        """
+        position, previous = last
+        recorded_at = max(previous, to_text(self._clock.now()))
+        for row in rows:
+            position += 1
+            leaf = leaf_of(row, position, recorded_at)
+            cursor.execute(_INSERT, (*written_of(row), position, recorded_at, leaf))
+        return position, recorded_at
 
     def restore(self, rows: Sequence[StoredRow]) -> None:
-        batch = [
-            {**values_of(row), "position": row.position, "recorded_at": row.recorded_at, "leaf": row.leaf}
-            for row in rows
-        ]
-        with library_errors(), self._writing.begin() as connection:
-            _INSERT.run_many(connection, batch)
+        batch = [(*written_of(row), row.position, row.recorded_at, row.leaf) for row in rows]
+        try:
+            with self._direct.cursor() as cursor:
+                cursor.execute("BEGIN IMMEDIATE")
+                cursor.executemany(_INSERT, batch)
+                cursor.execute("COMMIT")
+        except DBAPIError as fault:
+            raise as_librarys(fault) from fault
 
     def sequence(self) -> int:
         """On SQLite an event has its place from the moment it is committed."""

@@ -26,8 +26,8 @@ from ledger.projections.policies import AdoptedPolicy, in_order, policies
 from ledger.projections.service_notes import ServiceNote
 from ledger.projections.timeliness import timeliness
 from ledger.store.codec import read
-from ledger.store.envelope import Recorded
-from ledger.store.recorder import LOG, Recorder, row_of
+from ledger.store.envelope import Recorded, row_of
+from ledger.store.recorder import LOG, Recorder
 
 
 @dataclass(frozen=True)
