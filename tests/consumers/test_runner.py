@@ -19,8 +19,8 @@ from ledger.consumers.rebuild import rows_of
 from ledger.consumers.runner import Runner, StaleRunner, WrongVersion
 from ledger.consumers.work import Work
 from ledger.integrity.verify import verify
-from ledger.projections.base import fold_all
 from ledger.projections.every import PROJECTIONS
+from ledger.projections.folding import fold_all
 from ledger.store.codec import read
 from ledger.store.database import open_store
 from ledger.store.recorder import Recorder

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, text
+from sqlalchemy import Connection, Table, delete, insert
 
 from ledger.consumers.tables import LIVE
 from ledger.projections.base import Projection
@@ -45,8 +46,16 @@ def lock_views(connection: Connection) -> None:
 
 def lock_generation(connection: Connection, stand: Stand) -> None:
     """One process at a time changes the rows of a generation, whichever partitions it reads (as above for SQLite)."""
+    lock_generations(connection, [stand])
+
+
+def lock_generations(connection: Connection, stands: Sequence[Stand]) -> None:
+    """As :func:`lock_generation`, for several; always in the order of their ids, so that no two wait for each other."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(1818583913, hashtext(:id))"), {"id": stand.id})
+        ids = sorted(stand.id for stand in stands)
+        connection.exec_driver_sql(
+            "SELECT pg_advisory_xact_lock(1818583913, hashtext(id)) FROM unnest(%s::text[]) AS locked (id)", (ids,)
+        )
 
 
 def make_generation(connection: Connection, projection: Projection[Any], generation: int) -> None:

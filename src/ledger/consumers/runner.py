@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, func, insert, inspect, select, update
+from sqlalchemy import Connection, Engine, func, insert, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
 
-from ledger.aggregates.vocabulary import event_types
 from ledger.consumers import outcomes
-from ledger.consumers.generations import Stand, lock_generation, lock_views, make_generation, make_live, may_keep
+from ledger.consumers.generations import Stand, lock_generations, lock_views, make_generation, make_live, may_keep
 from ledger.consumers.log import Entry, Log
 from ledger.consumers.tables import LIVE, METADATA, PARKED_EVENTS, PARKED_KEYS, PLACES
-from ledger.consumers.work import Work, describe, fold_one, look_up, write_lines
+from ledger.consumers.work import Batch, Work, work_on, write
 from ledger.errors import LedgerError
-from ledger.projections.base import Key, Projection, keys_of
-from ledger.store.codec import read
-from ledger.store.envelope import Recorded
+from ledger.projections.base import Projection
 
 log = structlog.get_logger("ledger.consumers")
 
@@ -132,19 +129,23 @@ class Runner:
             time.sleep(_LOOK)
 
     def step(self, partition: int, until: int | None = None) -> int:
-        """Apply one batch to every projection that is behind; returns how many events were read."""
+        """Apply one batch to every projection that is behind; returns how many events were read.
+
+        Projections that stand at one place, as they commonly all do, are moved on in one transaction.
+        """
         with self._reading.connect() as connection:
-            places = [(stand, self.place(connection, stand, partition)) for stand in self.stands(connection)]
-        first = min(place for _, place in places)
+            stands = self.stands(connection)
+            places = self.places(connection, stands, partition)
+        first = min(places.values())
         if until is not None and first >= until:
             return 0
         entries = self.log.read(partition, first, self.batch)
-        decoded: dict[int, Recorded | Exception] = {}
-        for stand, place in places:
+        batch = Batch(entries)
+        for place in sorted(set(places.values())):
             due = [entry for entry in entries if entry.offset > place]
             if due:
                 with self.engine.begin() as connection:
-                    self.apply(connection, stand, partition, place, due, decoded)
+                    self.apply(connection, [s for s in stands if places[s.id] == place], partition, place, due, batch)
         return len(entries)
 
     def stands(self, connection: Connection) -> list[Stand]:
@@ -185,114 +186,63 @@ class Runner:
         with self._reading.connect() as connection:
             return min(self.accounted(connection, stand) for stand in self.stands(connection))
 
-    def place(self, connection: Connection, stand: Stand, partition: int) -> int:
-        """The offset in this log that a generation has applied everything up to."""
-        found = connection.scalar(
-            select(PLACES.c.place).where(
-                PLACES.c.projection == stand.id, PLACES.c.log == self.log.name, PLACES.c.partition == partition
+    def places(self, connection: Connection, stands: Sequence[Stand], partition: int) -> dict[str, int]:
+        """The offset in this log that each generation has applied everything up to; 0 where it has not begun."""
+        found = connection.execute(
+            select(PLACES.c.projection, PLACES.c.place).where(
+                PLACES.c.projection.in_([stand.id for stand in stands]),
+                PLACES.c.log == self.log.name,
+                PLACES.c.partition == partition,
             )
         )
-        return int(found or 0)
+        return dict.fromkeys((stand.id for stand in stands), 0) | {row[0]: int(row[1]) for row in found}
 
     def apply(
         self,
         connection: Connection,
-        stand: Stand,
+        stands: Sequence[Stand],
         partition: int,
         place: int,
         entries: Sequence[Entry],
-        decoded: dict[int, Recorded | Exception] | None = None,
+        batch: Batch | None = None,
     ) -> None:
-        """Apply entries to one projection and move its place, in the caller's transaction.
+        """Apply entries to some projections and move their place, in the caller's transaction.
 
         Of two runners at once one applies a batch; the other finds the place moved and raises ``StaleRunner``.
         """
-        lock_generation(connection, stand)
-        if self.place(connection, stand, partition) != place:
-            raise StaleRunner(f"another process moves the view {stand.id}")
-        fresh = entries
-        if self.log.repeats:
-            known = outcomes.known(connection, stand.id, [entry.row.position for entry in entries])
-            fresh = [entry for entry in entries if entry.row.position not in known]
-        work = self._fold(connection, stand, fresh, {} if decoded is None else decoded)
-        self._write(connection, stand, partition, work)
-        self._move(connection, stand, partition, entries[-1], Counter(work.marks.values()))
-        for key, (at, kind, reason) in work.parked_keys.items():
-            log.warning("parked", projection=stand.id, key=key, position=at, event_type=kind, error=reason)
-
-    def _fold(
-        self,
-        connection: Connection,
-        stand: Stand,
-        entries: Sequence[Entry],
-        decoded: dict[int, Recorded | Exception],
-    ) -> Work:
-        work = Work()
-        parked_before = select(PARKED_KEYS.c.key).where(PARKED_KEYS.c.projection == stand.id)
-        waiting = set(connection.scalars(parked_before))
-        concerned = self._concerned(stand.projection, entries, decoded, work, waiting)
-        look_up(connection, stand, work, [key for _, keys in concerned for key in keys])
-        for recorded, keys in concerned:
-            parked = work.parked_keys.get(recorded.row.key)
-            if parked is not None and recorded.row.position > parked[0]:
-                self._park(work, recorded.row.position, recorded.row.key)
-                continue
-            try:
-                fold_one(stand.projection, work, recorded, keys)
-            except Exception as fault:  # noqa: BLE001 - whatever a fold raises parks its key, never the whole view
-                self._park_key(work, recorded.row.position, recorded.row.key, recorded.row.topic, fault)
-        return work
-
-    def _concerned(
-        self,
-        projection: Projection[Any],
-        entries: Sequence[Entry],
-        decoded: dict[int, Recorded | Exception],
-        work: Work,
-        waiting: set[str],
-    ) -> list[tuple[Recorded, list[Key]]]:
-        """Sort a batch into events to fold, with the keys of their rows; events of parked keys are set aside."""
-        concerned: list[tuple[Recorded, list[Key]]] = []
-        types = projection.event_types
-        known = _known_types()
-        for entry in entries:
-            row = entry.row
-            if row.topic not in types and row.topic in known:
-                work.marks[row.position] = outcomes.NOT_CONCERNED
-                continue
-            if row.key in waiting or row.key in work.parked_keys:
-                self._park(work, row.position, row.key)
-                continue
-            found = decoded.get(row.position)
-            if found is None:
-                try:
-                    found = read(row)
-                except LedgerError as fault:
-                    found = fault
-                decoded[row.position] = found
-            if isinstance(found, Exception):
-                self._park_key(work, row.position, row.key, row.topic, found)
-                continue
-            try:
-                keys = keys_of(projection, found)
-            except Exception as fault:  # noqa: BLE001 - as for a fold: it parks its key
-                self._park_key(work, row.position, row.key, row.topic, fault)
-                continue
-            concerned.append((found, keys))
-        return concerned
+        lock_generations(connection, stands)
+        for name, stored in self.places(connection, stands, partition).items():
+            if stored != place:
+                raise StaleRunner(f"another process moves the view {name}")
+        positions = [entry.row.position for entry in entries]
+        accounts = outcomes.Outcomes(connection, [stand.id for stand in stands], positions)
+        waiting = self._waiting(connection, stands)
+        read = batch or Batch(entries)
+        done: dict[str, Counter[bytes]] = {}
+        for stand in stands:
+            fresh = entries
+            if self.log.repeats and (known := accounts.known(stand.id, positions)):
+                fresh = [entry for entry in entries if entry.row.position not in known]
+            work = work_on(connection, stand, read, fresh, waiting.get(stand.id, ()))
+            self._write(connection, stand, partition, work)
+            accounts.note(stand.id, work.marks)
+            done[stand.id] = Counter(work.marks.values())
+        accounts.write()
+        self._move(connection, partition, entries[-1], done)
 
     @staticmethod
-    def _park(work: Work, position: int, key: str) -> None:
-        work.marks[position] = outcomes.PARKED
-        work.parked_events[position] = key
-
-    def _park_key(self, work: Work, position: int, key: str, event_type: str, fault: Exception) -> None:
-        work.parked_keys[key] = (position, event_type, describe(fault))
-        self._park(work, position, key)
+    def _waiting(connection: Connection, stands: Sequence[Stand]) -> dict[str, set[str]]:
+        """The keys that were parked before, by generation."""
+        found: dict[str, set[str]] = {}
+        statement = select(PARKED_KEYS.c.projection, PARKED_KEYS.c.key)
+        for row in connection.execute(statement.where(PARKED_KEYS.c.projection.in_([stand.id for stand in stands]))):
+            found.setdefault(row[0], set()).add(row[1])
+        return found
 
     def _write(self, connection: Connection, stand: Stand, partition: int, work: Work) -> None:
+        """Write the rows, and what was parked."""
         name = stand.id
-        write_lines(connection, stand, work)
+        write(connection, stand, work)
         if work.parked_keys:
             connection.execute(
                 insert(PARKED_KEYS),
@@ -314,24 +264,20 @@ class Runner:
                 insert(PARKED_EVENTS),
                 [{"projection": name, "position": at, "key": key} for at, key in work.parked_events.items()],
             )
-        outcomes.record(connection, name, work.marks)
+        for key, (at, kind, reason) in work.parked_keys.items():
+            log.warning("parked", projection=name, key=key, position=at, event_type=kind, error=reason)
 
-    def _move(self, connection: Connection, stand: Stand, partition: int, last: Entry, marks: Counter[bytes]) -> None:
-        """Move the place and its counts, in the transaction that has written the rows."""
-        moved = connection.execute(
-            update(PLACES)
-            .where(PLACES.c.projection == stand.id, PLACES.c.log == self.log.name, PLACES.c.partition == partition)
-            .values(
-                place=last.offset,
-                position=last.row.position,
-                applied=PLACES.c.applied + marks[outcomes.APPLIED],
-                parked=PLACES.c.parked + marks[outcomes.PARKED],
-                not_concerned=PLACES.c.not_concerned + marks[outcomes.NOT_CONCERNED],
-            )
+    def _move(self, connection: Connection, partition: int, last: Entry, done: Mapping[str, Counter[bytes]]) -> None:
+        """Move the places and their counts, in the transaction that has written the rows."""
+        statement = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(PLACES)
+        new, counted = statement.excluded, ("applied", "parked", "not_concerned")
+        statement = statement.on_conflict_do_update(
+            index_elements=[PLACES.c.projection, PLACES.c.log, PLACES.c.partition],
+            set_={"place": new.place, "position": new.position} | {n: PLACES.c[n] + new[n] for n in counted},
         )
-        if moved.rowcount == 0:
-            first = {
-                "projection": stand.id,
+        rows = [
+            {
+                "projection": name,
                 "log": self.log.name,
                 "partition": partition,
                 "place": last.offset,
@@ -340,9 +286,6 @@ class Runner:
                 "parked": marks[outcomes.PARKED],
                 "not_concerned": marks[outcomes.NOT_CONCERNED],
             }
-            connection.execute(insert(PLACES), [first])
-
-
-@cache
-def _known_types() -> frozenset[str]:
-    return frozenset(event_types())
+            for name, marks in done.items()
+        ]
+        connection.execute(statement, rows)

@@ -1,0 +1,106 @@
+"""Folding events into rows: the one way in which rows come about, in bulk and one event at a time.
+
+The runner, a rebuild, a replay at an earlier moment and every test fold with these functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from ledger.projections.base import Happened, Key, Line, Projection
+from ledger.store.envelope import Recorded, StoredRow
+
+R = TypeVar("R", bound=msgspec.Struct)
+L = dict[Key, Line[Any]]
+
+
+def fold_event(
+    projection: Projection[Any], lines: L, happened: Happened[Any], keys: Iterable[Key], *, finishing: bool = False
+) -> Iterable[Key]:
+    """Fold one event into the lines of some keys, in place; returns the keys, whose rows have yet to be finished.
+
+    ``lines`` holds every line that exists under these keys, as folds see it. When it raises, it has changed nothing.
+    ``finishing`` makes it raise for a row that could not be finished either.
+    """
+    fold = projection.routes[type(happened.event)].fold
+    envelope = happened.recorded.row
+    made: dict[Key, Line[Any] | None] = {}
+    for key in keys:
+        line = made[key] if key in made else lines.get(key)
+        made[key] = changed = _fold_line(projection, fold, line, happened, envelope, key)
+        if finishing and changed is not None:
+            finish_line(projection, changed, key)
+    for key, changed in made.items():
+        if changed is None:
+            lines.pop(key, None)
+        else:
+            lines[key] = changed
+    return made
+
+
+def _fold_line(
+    projection: Projection[Any],
+    fold: Callable[[Any, Happened[Any], Key], Any],
+    line: Line[Any] | None,
+    happened: Happened[Any],
+    envelope: StoredRow,
+    key: Key,
+) -> Line[Any] | None:
+    row = fold(None if line is None else line.row, happened, key)
+    if row is None:
+        return None
+    projection.check(row, key)
+    position = envelope.position
+    if line is None:
+        return Line(row, envelope.key, position, position, 1)
+    if line.partition_key != envelope.key:
+        raise ValueError(f"a row of {projection.name} depends on events of two partition keys")
+    return Line(row, line.partition_key, line.first_position, position, line.event_count + 1)
+
+
+def finish_line(projection: Projection[Any], line: Line[Any], key: Key) -> Line[Any]:
+    """A line as it is written, with what follows from its facts."""
+    row = projection.finish(line.row)
+    if row is line.row:
+        return line
+    projection.check(row, key)
+    return Line(row, line.partition_key, line.first_position, line.last_position, line.event_count)
+
+
+def keys_of(projection: Projection[Any], happened: Happened[Any]) -> list[Key]:
+    """The keys of the rows an event concerns."""
+    return list(projection.routes[type(happened.event)].keys(happened))
+
+
+class Folding(Generic[R]):
+    """A view folded in memory, event by event: for tests, and for a view as known at an earlier moment."""
+
+    def __init__(self, projection: Projection[R]) -> None:
+        self._projection = projection
+        self._lines: L = {}
+
+    def add(self, recorded: Recorded) -> None:
+        """Fold one event, if it concerns the view. When it raises, it has changed nothing."""
+        if type(recorded.event) in self._projection.routes:
+            happened: Happened[Any] = Happened(recorded.event, recorded)
+            fold_event(self._projection, self._lines, happened, keys_of(self._projection, happened))
+
+    def line(self, key: Key) -> Line[R] | None:
+        """One line as it stands; None where there is none."""
+        found = self._lines.get(key)
+        return None if found is None else finish_line(self._projection, found, key)
+
+    def lines(self) -> dict[Key, Line[R]]:
+        """Every line as it stands."""
+        return {key: finish_line(self._projection, line, key) for key, line in self._lines.items()}
+
+
+def fold_all(projection: Projection[R], events: Iterable[Recorded]) -> dict[Key, Line[R]]:
+    """Every line that some events give, in memory."""
+    folding = Folding(projection)
+    for recorded in events:
+        folding.add(recorded)
+    return folding.lines()
