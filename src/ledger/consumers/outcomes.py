@@ -7,6 +7,7 @@ compressed, so that a live projection rewrites one small row a batch.
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection, select
@@ -48,13 +49,19 @@ class Outcomes:
         """Note the outcomes of some positions, which are in the order of the log."""
         if not outcomes:
             return
-        first, last = next(iter(outcomes)), next(reversed(outcomes.keys()))  # type: ignore[call-overload]  # a dict's
-        if first // SEGMENT == last // SEGMENT and last - first + 1 == len(outcomes):
-            marks = self._marks(projection, first // SEGMENT)
-            marks[first % SEGMENT : last % SEGMENT + 1] = b"".join(outcomes.values())
-            return
-        for position, outcome in outcomes.items():
-            self._marks(projection, position // SEGMENT)[position % SEGMENT] = outcome[0]
+        positions, marks = list(outcomes), b"".join(outcomes.values())
+        done = 0
+        while done < len(positions):
+            first = positions[done]
+            segment = first // SEGMENT
+            end = bisect_left(positions, (segment + 1) * SEGMENT, done)
+            stored = self._marks(projection, segment)
+            if positions[end - 1] - first + 1 == end - done:  # nothing between them belongs to another partition
+                stored[first % SEGMENT : first % SEGMENT + end - done] = marks[done:end]
+            else:
+                for position, mark in zip(positions[done:end], marks[done:end], strict=True):
+                    stored[position % SEGMENT] = mark
+            done = end
 
     def _marks(self, projection: str, segment: int) -> bytearray:
         place = (projection, segment)

@@ -7,9 +7,11 @@ together or not at all. An event that cannot be applied parks its key, visibly, 
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -139,6 +141,10 @@ class Runner:
         first = min(places.values())
         if until is not None and first >= until:
             return 0
+        with _uncollected():
+            return self._apply_next(stands, places, partition, first)
+
+    def _apply_next(self, stands: Sequence[Stand], places: Mapping[str, int], partition: int, first: int) -> int:
         entries = self.log.read(partition, first, self.batch)
         batch = Batch(entries)
         for place in sorted(set(places.values())):
@@ -289,3 +295,19 @@ class Runner:
             for name, marks in done.items()
         ]
         connection.execute(statement, rows)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave the cycle collector off for one batch, whose objects it would walk again and again; none is in a cycle.
+
+    They are freed as the batch ends, like any object that nothing refers to.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -41,8 +41,7 @@ class Batch:
         found = self._read.get(row.position)
         if found is None:
             try:
-                recorded = read(row)
-                found = Happened(recorded.event, recorded)
+                found = Happened.of(read(row))
             except LedgerError as fault:
                 found = fault
             self._read[row.position] = found
@@ -102,11 +101,12 @@ def apply_one(connection: Connection, stand: Stand, row: StoredRow) -> bytes:
     recorded, work = read(row), Work()
     if not stand.projection.concerns(row.topic):
         return outcomes.NOT_CONCERNED  # parked by a release that did not know its type; this one does
-    happened: Happened[Any] = Happened(recorded.event, recorded)
+    happened = Happened.of(recorded)
     keys = keys_of(stand.projection, happened)
     before = _look_up(connection, stand, keys)
     work.lines = dict(before)
-    work.changed.update(fold_event(stand.projection, work.lines, happened, keys, finishing=True))
+    fold_event(stand.projection, work.lines, happened, keys, finishing=True)
+    work.changed.update(keys)
     _finish(stand, work, before)
     write(connection, stand, work)
     return outcomes.APPLIED
@@ -140,17 +140,18 @@ def _sort(stand: Stand, batch: Batch, entries: Sequence[Entry], waiting: Collect
 
 def _fold(stand: Stand, work: Work, concerned: Concerned, before: L, *, finishing: bool) -> None:
     work.lines = lines = dict(before)
-    projection, parked_keys, changed, marks = stand.projection, work.parked_keys, work.changed, work.marks
+    projection, parked_keys, marks = stand.projection, work.parked_keys, work.marks
     for happened, keys in concerned:
-        row = happened.recorded.row
-        if parked_keys and (parked := parked_keys.get(row.key)) is not None and row.position > parked[0]:
-            work.park(row)
+        if parked_keys and (parked := parked_keys.get(happened.key)) is not None and happened.position > parked[0]:
+            work.park(happened.recorded.row)
             continue
         try:
-            changed.update(fold_event(projection, lines, happened, keys, finishing=finishing))
-            marks[row.position] = outcomes.APPLIED
+            fold_event(projection, lines, happened, keys, finishing=finishing)
         except Exception as fault:  # noqa: BLE001 - whatever a fold raises parks its key, never the whole view
-            work.park_key(row, fault)
+            work.park_key(happened.recorded.row, fault)
+            continue
+        work.changed.update(keys)
+        marks[happened.position] = outcomes.APPLIED
 
 
 def _finish(stand: Stand, work: Work, before: L) -> None:

@@ -34,31 +34,28 @@ PROVENANCE = ("partition_key", "first_position", "last_position", "event_count")
 
 
 class Happened(msgspec.Struct, Generic[E], frozen=True, gc=False):
-    """An event as a fold sees it: what happened, and its envelope."""
+    """An event as a fold sees it: what happened, and its envelope (the whole of it in ``recorded.row``)."""
 
     event: E
     recorded: Recorded
+    position: int
+    #: The partition key: the chart's, the staff member's or the agency's.
+    key: str
+    stream_id: str
+    event_id: str
+    #: The server's time, in the stored form.
+    recorded_at: str
 
-    @property
-    def position(self) -> int:
-        return self.recorded.row.position
-
-    @property
-    def stream_id(self) -> str:
-        return str(self.recorded.row.originator_id)
+    @classmethod
+    def of(cls, recorded: Recorded) -> Happened[Any]:
+        row = recorded.row
+        return cls(
+            recorded.event, recorded, row.position, row.key, str(row.originator_id), row.event_id, row.recorded_at
+        )
 
     @property
     def version(self) -> int:
         return self.recorded.row.originator_version
-
-    @property
-    def event_id(self) -> str:
-        return self.recorded.row.event_id
-
-    @property
-    def recorded_at(self) -> str:
-        """The server's time, in the stored form."""
-        return self.recorded.row.recorded_at
 
     @property
     def occurred_at(self) -> str:
@@ -196,15 +193,17 @@ class Projection(Generic[R]):
         """A row as its columns: text, integers and booleans as they are, anything deeper as JSON."""
         return dict(zip(self.columns, self.to_values(line), strict=True))
 
-    def to_values(self, line: Line[R]) -> list[Any]:
+    def to_values(self, line: Line[R]) -> tuple[Any, ...]:
         """As ``to_columns``, without the names, in the order of ``columns``."""
+        provenance = (line.partition_key, line.first_position, line.last_position, line.event_count)
+        if not self._json_columns:
+            return self._all_fields(line.row) + provenance
         values = list(self._all_fields(line.row))
         for index in self._json_columns:
             value = values[index]
             if value is not None:
                 values[index] = _encode(value).decode()
-        values += (line.partition_key, line.first_position, line.last_position, line.event_count)
-        return values
+        return (*values, *provenance)
 
     def from_columns(self, values: Mapping[str, Any]) -> Line[R]:
         """The row that columns hold, with its derived fields."""

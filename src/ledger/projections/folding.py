@@ -5,60 +5,52 @@ The runner, a rebuild, a replay at an earlier moment and every test fold with th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from ledger.projections.base import Happened, Key, Line, Projection
-from ledger.store.envelope import Recorded, StoredRow
+from ledger.store.envelope import Recorded
 
 R = TypeVar("R", bound=msgspec.Struct)
 L = dict[Key, Line[Any]]
 
 
 def fold_event(
-    projection: Projection[Any], lines: L, happened: Happened[Any], keys: Iterable[Key], *, finishing: bool = False
-) -> Iterable[Key]:
-    """Fold one event into the lines of some keys, in place; returns the keys, whose rows have yet to be finished.
+    projection: Projection[Any], lines: L, happened: Happened[Any], keys: Sequence[Key], *, finishing: bool = False
+) -> None:
+    """Fold one event into the lines of some keys, each named once, in place; the rows have yet to be finished.
 
     ``lines`` holds every line that exists under these keys, as folds see it. When it raises, it has changed nothing.
     ``finishing`` makes it raise for a row that could not be finished either.
     """
-    fold = projection.routes[type(happened.event)].fold
-    envelope = happened.recorded.row
-    made: dict[Key, Line[Any] | None] = {}
-    for key in keys:
-        line = made[key] if key in made else lines.get(key)
-        made[key] = changed = _fold_line(projection, fold, line, happened, envelope, key)
-        if finishing and changed is not None:
-            finish_line(projection, changed, key)
-    for key, changed in made.items():
-        if changed is None:
+    made = [_fold_line(projection, lines.get(key), happened, key, finishing) for key in keys]
+    for key, line in zip(keys, made, strict=True):
+        if line is None:
             lines.pop(key, None)
         else:
-            lines[key] = changed
-    return made
+            lines[key] = line
 
 
 def _fold_line(
-    projection: Projection[Any],
-    fold: Callable[[Any, Happened[Any], Key], Any],
-    line: Line[Any] | None,
-    happened: Happened[Any],
-    envelope: StoredRow,
-    key: Key,
+    projection: Projection[Any], line: Line[Any] | None, happened: Happened[Any], key: Key, finishing: bool
 ) -> Line[Any] | None:
-    row = fold(None if line is None else line.row, happened, key)
-    if row is None:
-        return None
-    projection.check(row, key)
-    position = envelope.position
+    fold = projection.routes[type(happened.event)].fold
+    position = happened.position
     if line is None:
-        return Line(row, envelope.key, position, position, 1)
-    if line.partition_key != envelope.key:
-        raise ValueError(f"a row of {projection.name} depends on events of two partition keys")
-    return Line(row, line.partition_key, line.first_position, position, line.event_count + 1)
+        row = fold(None, happened, key)
+        made = None if row is None else Line(row, happened.key, position, position, 1)
+    else:
+        row = fold(line.row, happened, key)
+        if row is not None and line.partition_key != happened.key:
+            raise ValueError(f"a row of {projection.name} depends on events of two partition keys")
+        made = None if row is None else Line(row, happened.key, line.first_position, position, line.event_count + 1)
+    if made is not None:
+        projection.check(row, key)
+        if finishing:
+            finish_line(projection, made, key)
+    return made
 
 
 def finish_line(projection: Projection[Any], line: Line[Any], key: Key) -> Line[Any]:
@@ -71,8 +63,9 @@ def finish_line(projection: Projection[Any], line: Line[Any], key: Key) -> Line[
 
 
 def keys_of(projection: Projection[Any], happened: Happened[Any]) -> list[Key]:
-    """The keys of the rows an event concerns."""
-    return list(projection.routes[type(happened.event)].keys(happened))
+    """The keys of the rows an event concerns, each once."""
+    keys = list(projection.routes[type(happened.event)].keys(happened))
+    return keys if len(keys) == 1 else list(dict.fromkeys(keys))
 
 
 class Folding(Generic[R]):
@@ -85,7 +78,7 @@ class Folding(Generic[R]):
     def add(self, recorded: Recorded) -> None:
         """Fold one event, if it concerns the view. When it raises, it has changed nothing."""
         if type(recorded.event) in self._projection.routes:
-            happened: Happened[Any] = Happened(recorded.event, recorded)
+            happened = Happened.of(recorded)
             fold_event(self._projection, self._lines, happened, keys_of(self._projection, happened))
 
     def line(self, key: Key) -> Line[R] | None:
