@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter, itemgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Index, MetaData, Table, TableClause, Text, column, table
@@ -48,10 +48,8 @@ class Happened(msgspec.Struct, Generic[E], frozen=True, gc=False):
 
     @classmethod
     def of(cls, recorded: Recorded) -> Happened[Any]:
-        row = recorded.row
-        return cls(
-            recorded.event, recorded, row.position, row.key, str(row.originator_id), row.event_id, row.recorded_at
-        )
+        row, event = recorded.row, cast("Any", recorded.event)
+        return cls(event, recorded, row.position, row.key, str(row.originator_id), row.event_id, row.recorded_at)
 
     @property
     def version(self) -> int:
