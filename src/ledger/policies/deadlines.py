@@ -101,12 +101,17 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 
     def told(self, due: datetime) -> str:
         """That instant as text in the agency's zone."""
-        return due.astimezone(self.zone).isoformat() if self.until is None else self.until_told
+        return _local_text(due, self.zone) if self.until is None else self.until_told
 
     @property
     def selector(self) -> str:
         """The reading with its version, as :func:`deadline` takes it."""
         return f"{self.reading.id}@{self.reading.version}"
+
+
+@lru_cache(maxsize=32_768)
+def _local_text(at: datetime, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).isoformat()
 
 
 def moment(at: datetime) -> str:

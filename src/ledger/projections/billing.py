@@ -16,7 +16,7 @@ import msgspec
 from ledger.aggregates.contact import ContactCorrected, ContactEnteredInError, ContactRecorded, corrected_fields
 from ledger.aggregates.note_events import NoteCosigned, NoteDrafted, NoteEnteredInError, NoteSigned
 from ledger.policies.billing import BillingLine, Block, ServiceFacts, SignerFacts, claim_line
-from ledger.policies.billing_programs import code_of, cosign_needed, finding, local_time
+from ledger.policies.billing_programs import code_of, cosign_needed, finding, local_time, program_zone
 from ledger.policies.credentials import Credential
 from ledger.policies.service_codes import DeliveryMode, Variant
 from ledger.projections.base import Happened, Key, Projection
@@ -209,6 +209,9 @@ def line_of(row: BillingRow, facts: ServiceFacts) -> BillingLine:
 def _against_the_note(row: BillingRow, facts: ServiceFacts) -> list[tuple[str, str]]:
     note = note_of(row)
     if note is None or note.signed_at is None:
+        return []
+    same = note.started_at == facts.started_at and note.ended_at == facts.ended_at and note.started_at <= note.ended_at
+    if same and program_zone(row.program) is not None:
         return []
     first, last = (local_time(row.program, moment) for moment in (note.started_at, note.ended_at))
     if not first.date() <= facts.service_date <= last.date():
