@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import gc
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import structlog
-from sqlalchemy import Connection, Engine, func, insert, inspect, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, func, inspect, select
 
-from ledger.consumers import outcomes
-from ledger.consumers.generations import Stand, lock_generations, lock_views, make_generation, make_live, may_keep
-from ledger.consumers.log import Entry, Log
-from ledger.consumers.tables import LIVE, METADATA, PARKED_EVENTS, PARKED_KEYS, PLACES
-from ledger.consumers.work import Batch, Work, work_on, write
+from ledger.consumers.generations import Stand, lock_views, make_generation, make_live, may_keep
+from ledger.consumers.log import Log
+from ledger.consumers.tables import LIVE, METADATA, PLACES
+from ledger.consumers.turn import StaleRunner, Turn, places_of
+from ledger.consumers.work import Batch
 from ledger.errors import LedgerError
 from ledger.projections.base import Projection
 
-log = structlog.get_logger("ledger.consumers")
-
-
-class StaleRunner(LedgerError):
-    """Another runner has moved this projection on; this one's transaction is rolled back."""
+__all__ = ["Behind", "Runner", "StaleRunner", "WrongVersion"]
 
 
 class WrongVersion(LedgerError):
@@ -133,26 +126,28 @@ class Runner:
     def step(self, partition: int, until: int | None = None) -> int:
         """Apply one batch to every projection that is behind; returns how many events were read.
 
-        Projections that stand at one place, as they commonly all do, are moved on in one transaction.
+        Projections that stand at one place, as they commonly all do, are moved on in one transaction. Of two runners at
+        once one applies a batch; the other raises ``StaleRunner``.
         """
         with self._reading.connect() as connection:
             stands = self.stands(connection)
-            places = self.places(connection, stands, partition)
+            places = places_of(connection, self.log, stands, partition)
         first = min(places.values())
         if until is not None and first >= until:
             return 0
         with _uncollected():
-            return self._apply_next(stands, places, partition, first)
+            batch = Batch(self.log.read(partition, first, self.batch))
+            for place in sorted(set(places.values())):
+                if batch.entries and batch.entries[-1].offset > place:
+                    at_place = [stand for stand in stands if places[stand.id] == place]
+                    self._take(Turn(self.log, at_place, partition, place, batch))
+        return len(batch.entries)
 
-    def _apply_next(self, stands: Sequence[Stand], places: Mapping[str, int], partition: int, first: int) -> int:
-        entries = self.log.read(partition, first, self.batch)
-        batch = Batch(entries)
-        for place in sorted(set(places.values())):
-            due = [entry for entry in entries if entry.offset > place]
-            if due:
-                with self.engine.begin() as connection:
-                    self.apply(connection, [s for s in stands if places[s.id] == place], partition, place, due, batch)
-        return len(entries)
+    def _take(self, turn: Turn) -> None:
+        with self._reading.connect() as connection:
+            turn.fold(connection)
+        with self.engine.begin() as connection:
+            turn.write(connection)
 
     def stands(self, connection: Connection) -> list[Stand]:
         """The generations to feed: the live ones as they are now, or the ones being built."""
@@ -191,110 +186,6 @@ class Runner:
         """How many events the view that is furthest behind has dealt with."""
         with self._reading.connect() as connection:
             return min(self.accounted(connection, stand) for stand in self.stands(connection))
-
-    def places(self, connection: Connection, stands: Sequence[Stand], partition: int) -> dict[str, int]:
-        """The offset in this log that each generation has applied everything up to; 0 where it has not begun."""
-        found = connection.execute(
-            select(PLACES.c.projection, PLACES.c.place).where(
-                PLACES.c.projection.in_([stand.id for stand in stands]),
-                PLACES.c.log == self.log.name,
-                PLACES.c.partition == partition,
-            )
-        )
-        return dict.fromkeys((stand.id for stand in stands), 0) | {row[0]: int(row[1]) for row in found}
-
-    def apply(
-        self,
-        connection: Connection,
-        stands: Sequence[Stand],
-        partition: int,
-        place: int,
-        entries: Sequence[Entry],
-        batch: Batch | None = None,
-    ) -> None:
-        """Apply entries to some projections and move their place, in the caller's transaction.
-
-        Of two runners at once one applies a batch; the other finds the place moved and raises ``StaleRunner``.
-        """
-        lock_generations(connection, stands)
-        for name, stored in self.places(connection, stands, partition).items():
-            if stored != place:
-                raise StaleRunner(f"another process moves the view {name}")
-        positions = [entry.row.position for entry in entries]
-        accounts = outcomes.Outcomes(connection, [stand.id for stand in stands], positions)
-        waiting = self._waiting(connection, stands)
-        read = batch or Batch(entries)
-        done: dict[str, Counter[bytes]] = {}
-        for stand in stands:
-            fresh = entries
-            if self.log.repeats and (known := accounts.known(stand.id, positions)):
-                fresh = [entry for entry in entries if entry.row.position not in known]
-            work = work_on(connection, stand, read, fresh, waiting.get(stand.id, ()))
-            self._write(connection, stand, partition, work)
-            accounts.note(stand.id, work.marks)
-            done[stand.id] = Counter(work.marks.values())
-        accounts.write()
-        self._move(connection, partition, entries[-1], done)
-
-    @staticmethod
-    def _waiting(connection: Connection, stands: Sequence[Stand]) -> dict[str, set[str]]:
-        """The keys that were parked before, by generation."""
-        found: dict[str, set[str]] = {}
-        statement = select(PARKED_KEYS.c.projection, PARKED_KEYS.c.key)
-        for row in connection.execute(statement.where(PARKED_KEYS.c.projection.in_([stand.id for stand in stands]))):
-            found.setdefault(row[0], set()).add(row[1])
-        return found
-
-    def _write(self, connection: Connection, stand: Stand, partition: int, work: Work) -> None:
-        """Write the rows, and what was parked."""
-        name = stand.id
-        write(connection, stand, work)
-        if work.parked_keys:
-            connection.execute(
-                insert(PARKED_KEYS),
-                [
-                    {
-                        "projection": name,
-                        "key": key,
-                        "log": self.log.name,
-                        "partition": partition,
-                        "position": at,
-                        "event_type": kind,
-                        "error": reason,
-                    }
-                    for key, (at, kind, reason) in work.parked_keys.items()
-                ],
-            )
-        if work.parked_events:
-            connection.execute(
-                insert(PARKED_EVENTS),
-                [{"projection": name, "position": at, "key": key} for at, key in work.parked_events.items()],
-            )
-        for key, (at, kind, reason) in work.parked_keys.items():
-            log.warning("parked", projection=name, key=key, position=at, event_type=kind, error=reason)
-
-    def _move(self, connection: Connection, partition: int, last: Entry, done: Mapping[str, Counter[bytes]]) -> None:
-        """Move the places and their counts, in the transaction that has written the rows."""
-        statement = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(PLACES)
-        new, counted = statement.excluded, ("applied", "parked", "not_concerned")
-        statement = statement.on_conflict_do_update(
-            index_elements=[PLACES.c.projection, PLACES.c.log, PLACES.c.partition],
-            set_={"place": new.place, "position": new.position} | {n: PLACES.c[n] + new[n] for n in counted},
-        )
-        rows = [
-            {
-                "projection": name,
-                "log": self.log.name,
-                "partition": partition,
-                "place": last.offset,
-                "position": last.row.position,
-                "applied": marks[outcomes.APPLIED],
-                "parked": marks[outcomes.PARKED],
-                "not_concerned": marks[outcomes.NOT_CONCERNED],
-            }
-            for name, marks in done.items()
-        ]
-        connection.execute(statement, rows)
 
 
 @contextmanager

@@ -91,7 +91,7 @@ class Folding(Generic[R]):
         return {key: finish_line(self._projection, line, key) for key, line in self._lines.items()}
 
 
-def fold_all(projection: Projection[R], events: Iterable[Recorded]) -> dict[Key, Line[R]]:
+def fold_all(projection: Projection[Any], events: Iterable[Recorded]) -> L:
     """Every line that some events give, in memory."""
     folding = Folding(projection)
     for recorded in events:
