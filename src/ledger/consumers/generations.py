@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, insert
+from sqlalchemy.schema import CreateTable
 
 from ledger.consumers.tables import LIVE
 from ledger.projections.base import Projection
@@ -58,11 +59,21 @@ def lock_generations(connection: Connection, stands: Sequence[Stand]) -> None:
         )
 
 
-def make_generation(connection: Connection, projection: Projection[Any], generation: int) -> None:
-    """Make the table of a generation, empty."""
+def make_generation(
+    connection: Connection, projection: Projection[Any], generation: int, *, indexed: bool = True
+) -> None:
+    """Make the table of a generation, empty; its indexes with it, or later."""
     table = projection.table(generation)
     table.drop(connection, checkfirst=True)
-    table.create(connection)
+    connection.execute(CreateTable(table))
+    if indexed:
+        index_generation(connection, projection, generation)
+
+
+def index_generation(connection: Connection, projection: Projection[Any], generation: int) -> None:
+    """Make the indexes of a generation's table."""
+    for index in sorted(projection.table(generation).indexes, key=lambda index: str(index.name)):
+        index.create(connection)
 
 
 def make_live(connection: Connection, projection: Projection[Any], generation: int) -> None:

@@ -75,6 +75,13 @@ class Runner:
                     make_generation(connection, projection, 1)
                     make_live(connection, projection, 1)
 
+    def only(self, projection: Projection[Any]) -> Runner:
+        """A runner of one of these projections, in the generation that this one feeds."""
+        runner = Runner(self.engine, self.log, [projection], batch=self.batch)
+        if projection.name in self.building:
+            runner.building[projection.name] = self.building[projection.name]
+        return runner
+
     def catch_up(self, progress: Callable[[int], None] | None = None) -> int:
         """Apply everything that is in the log now; returns how many events were read for it.
 
