@@ -22,7 +22,8 @@ from ledger.aggregates.staff import Staff
 from ledger.aggregates.vocabulary import Command, Event
 from ledger.clock import to_text
 from ledger.errors import Reason, Refused
-from ledger.projections.base import Key, Projection, fold_all
+from ledger.projections.base import Key, Projection
+from ledger.projections.folding import fold_all
 from ledger.store.codec import EnvelopeMapper, read
 from ledger.store.envelope import Context, Recorded, Stamped, StoredRow
 

@@ -14,7 +14,7 @@ from tests.store.agency import named, said, said_log, stored
 from ledger.aggregates import vocabulary
 from ledger.aggregates.note_events import AddendumAdded
 from ledger.aggregates.vocabulary import Event, event
-from ledger.consumers import runner as runner_module
+from ledger.consumers import work as work_module
 from ledger.consumers.log import LocalLog
 from ledger.consumers.parking import parked, retry
 from ledger.consumers.rebuild import build_beside, rows_of, switch
@@ -103,7 +103,7 @@ def test_an_event_of_a_later_release_waits_until_it_is_known(
     assert "upgrade" in parked(recorder.engine)[0].error
 
     monkeypatch.setattr(vocabulary, "_events", dict(vocabulary._events))
-    runner_module._known_types.cache_clear()
+    work_module.known_types.cache_clear()
 
     @event("garden.watered")
     class Watered(Event, frozen=True, kw_only=True):
@@ -114,7 +114,7 @@ def test_an_event_of_a_later_release_waits_until_it_is_known(
     assert retry(runner, recorder) == []
     assert counts(recorder.engine, "said.1") == ((3, 3, 0, 0) if concerned else (3, 2, 0, 1))
     assert verify(recorder, [view]).sound
-    runner_module._known_types.cache_clear()
+    work_module.known_types.cache_clear()
 
 
 def nul(row: Said) -> Said:

@@ -14,13 +14,15 @@ from tests.consumers.views import counts, make_views, run
 from tests.store.agency import said_log, small_agency
 
 from ledger.application.commands import Ledger
+from ledger.consumers.generations import Stand
 from ledger.consumers.log import LocalLog
 from ledger.consumers.rebuild import rows_of
 from ledger.consumers.runner import Runner, StaleRunner, WrongVersion
-from ledger.consumers.work import Work
+from ledger.consumers.turn import Turn
+from ledger.consumers.work import Batch, Work
 from ledger.integrity.verify import verify
-from ledger.projections.base import fold_all
 from ledger.projections.every import PROJECTIONS
+from ledger.projections.folding import fold_all
 from ledger.store.codec import read
 from ledger.store.database import open_store
 from ledger.store.recorder import Recorder
@@ -99,7 +101,7 @@ def test_rows_and_place_are_one_transaction(recorder: Recorder, monkeypatch: pyt
     def cut_off(*_: object) -> None:
         raise SystemExit("the power went")
 
-    monkeypatch.setattr(Runner, "_move", staticmethod(cut_off))
+    monkeypatch.setattr(Turn, "_move", cut_off)
     with pytest.raises(SystemExit):
         runner.catch_up()
     assert live(recorder) == [[], []]
@@ -114,10 +116,13 @@ def test_a_stale_runner_is_rolled_back(recorder: Recorder) -> None:
     runner = run(recorder, said)
     with recorder.engine.connect() as connection:
         (stand,) = runner.stands(connection)
-    entries = runner.log.read(0, 0, 100)
     for place in (0, 3, 7):
+        entries = runner.log.read(0, 0, 100)
+        turn = Turn(runner.log, [stand], 0, place, Batch(entries))
+        with recorder.engine.connect() as connection:
+            turn.fold(connection)
         with pytest.raises(StaleRunner, match=r"said\.1"), runner.engine.begin() as connection:
-            runner.apply(connection, stand, 0, place, entries)
+            turn.write(connection)
     assert rows_of(recorder.engine, said) == expected(recorder)[0]
 
 
@@ -189,24 +194,19 @@ def test_progress_is_told(recorder: Recorder) -> None:
     assert told == [4, 2]
 
 
-class Forgetful(Runner):
+def test_a_runner_that_skips_is_named_by_verify(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A runner with a bug: it passes over one position and says nothing."""
-
-    forgotten = 0
-
-    def _write(self, connection: Connection, stand: Any, partition: int, work: Work) -> None:
-        work.marks.pop(self.forgotten, None)
-        super()._write(connection, stand, partition, work)
-
-
-def test_a_runner_that_skips_is_named_by_verify(recorder: Recorder) -> None:
     rows = said_log(SOME)
     recorder.insert_events(rows)
     said, _, _ = make_views()
-    runner = Forgetful(recorder.engine, LocalLog(recorder), [said])
-    runner.forgotten = 4
-    runner.prepare()
-    runner.catch_up()
+    write = Turn._write
+
+    def forgetful(turn: Turn, connection: Connection, stand: Stand, work: Work) -> None:
+        work.marks.pop(4, None)
+        write(turn, connection, stand, work)
+
+    monkeypatch.setattr(Turn, "_write", forgetful)
+    run(recorder, said)
     report = verify(recorder, [said])
     first: Sequence[object] = (report.faults[0].kind, report.faults[0].position, report.faults[0].event_id)
     assert first == ("skipped", 4, rows[3].event_id)

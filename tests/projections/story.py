@@ -13,7 +13,8 @@ from ledger.aggregates.note_events import CitedPlan, NoteContent, NoteDrafted, N
 from ledger.aggregates.staff import PersonName, ScheduleSet, StaffRegistered
 from ledger.aggregates.vocabulary import Event
 from ledger.clock import to_text
-from ledger.projections.base import L, Line, Projection, fold_all
+from ledger.projections.base import Line, Projection
+from ledger.projections.folding import L, fold_all
 from ledger.store.envelope import Recorded, StoredRow
 
 PACIFIC = ZoneInfo("America/Los_Angeles")

@@ -12,7 +12,6 @@ from ledger.aggregates.client_events import ClientDetailsCorrected
 from ledger.aggregates.contact import ContactCorrected, ContactEnteredInError
 from ledger.aggregates.policy import PolicyAdopted, PolicyRetired
 from ledger.grants import Grant, NotGranted
-from ledger.projections.base import fold_all
 from ledger.projections.billing import billing
 from ledger.projections.billing_page import (
     Change,
@@ -25,6 +24,7 @@ from ledger.projections.billing_page import (
     services_of,
 )
 from ledger.projections.coverage import coverage
+from ledger.projections.folding import fold_all
 from ledger.projections.policies import policies
 
 FIRST, LAST = date(2025, 11, 1), date(2025, 11, 30)

@@ -16,8 +16,9 @@ from ledger.consumers.rebuild import build_beside, compare, rows_of
 from ledger.consumers.runner import Runner
 from ledger.grants import NotGranted
 from ledger.projections.access_audit import access_audit
-from ledger.projections.base import Projection, fold_all
+from ledger.projections.base import Projection
 from ledger.projections.every import PROJECTIONS
+from ledger.projections.folding import fold_all
 from ledger.projections.timeline import TimelineEvent, events_of, happened_on, timeline
 from ledger.projections.timeline_words import WORDS, brief, first_sentence, words
 from ledger.store.codec import read

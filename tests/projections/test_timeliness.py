@@ -24,7 +24,7 @@ from ledger.aggregates.policy import PolicyAdopted, PolicyRetired
 from ledger.aggregates.vocabulary import Event
 from ledger.clock import to_text
 from ledger.policies.adoption import Adoption
-from ledger.projections.base import fold_all
+from ledger.projections.folding import fold_all
 from ledger.projections.note_review import AS_ADOPTED, Tally, review, standings
 from ledger.projections.policies import in_order, policies
 from ledger.projections.service_notes import Rated, ServiceNote

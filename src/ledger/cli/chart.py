@@ -19,7 +19,7 @@ from ledger.cli.session import Day, Moment, Session, pass_session
 from ledger.clock import to_text
 from ledger.errors import BadInput
 from ledger.grants import Grant
-from ledger.projections.base import fold_all
+from ledger.projections.folding import fold_all
 from ledger.projections.timeline import TimelineEvent, timeline
 from ledger.projections.timeline_words import words
 from ledger.replay.chart import fold_chart

@@ -11,7 +11,8 @@ from ledger.cli.session import Session
 from ledger.clock import to_text
 from ledger.consumers.parking import parked
 from ledger.errors import BadInput, LedgerError
-from ledger.projections.base import L, Line, Projection, fold_event
+from ledger.projections.base import Line, Projection
+from ledger.projections.folding import Folding
 from ledger.store.codec import read
 
 _BATCH = 2000
@@ -22,12 +23,12 @@ class Known:
     """The lines of some views as of one log position, and the keys that could not be folded further, with why."""
 
     position: int
-    lines: dict[str, L]
+    views: dict[str, Folding[Any]]
     parked: dict[str, str] = field(default_factory=dict)
 
     def of(self, projection: Projection[Any]) -> Iterable[Line[Any]]:
         """The lines of one view."""
-        return self.lines[projection.name].values()
+        return self.views[projection.name].lines().values()
 
 
 def refuse_future(session: Session, option: str, moment: datetime | None) -> None:
@@ -56,7 +57,7 @@ def fold_until(session: Session, projections: Iterable[Projection[Any]], positio
     """
     views = tuple(projections)
     concerned = frozenset(event_type for view in views for event_type in view.event_types)
-    known = Known(position, {view.name: {} for view in views})
+    known = Known(position, {view.name: Folding(view) for view in views})
     after = 0
     with session.progress("Reading the log", position) as advance:
         while after < position:
@@ -68,9 +69,8 @@ def fold_until(session: Session, projections: Iterable[Projection[Any]], positio
                     continue
                 try:
                     recorded = read(row)
-                    for view in views:
-                        if type(recorded.event) in view.routes:
-                            list(fold_event(view, known.lines[view.name], recorded))
+                    for folding in known.views.values():
+                        folding.add(recorded)
                 except LedgerError as fault:
                     known.parked[row.key] = str(fault)
                 except Exception as fault:  # noqa: BLE001 - as for the runner: it parks its key, never the whole view

@@ -17,7 +17,7 @@ from ledger.cli.session import Session, pass_session
 from ledger.consumers.log import LocalLog
 from ledger.consumers.parking import parked
 from ledger.consumers.parking import retry as retry_parked
-from ledger.consumers.rebuild import NAMED, Difference, build_beside, compare, count_rows, forget_build, switch
+from ledger.consumers.rebuild import NAMED, Difference, build_all_beside, compare, count_rows, forget_build, switch
 from ledger.consumers.runner import Runner
 from ledger.errors import BadInput, IntegrityFault, LedgerError
 from ledger.integrity.verify import verify as verify_record
@@ -155,15 +155,16 @@ def rebuild(session: Session, names: tuple[str, ...], dry_run: bool, yes: bool) 
       ledger rebuild --dry-run
       ledger rebuild billing --yes
     """
-    projections = [_find(name) for name in names] or list(PROJECTIONS)
+    projections = [_find(name) for name in dict.fromkeys(names)] or list(PROJECTIONS)
     engine = session.recorder.engine
     log = LocalLog(session.recorder)
     head = session.recorder.sequence()
     done: list[dict[str, Any]] = []
     left: list[str] = []
+    with session.progress("Rebuilding", head) as advance:
+        runner = build_all_beside(engine, log, projections, advance)
     for projection in projections:
-        with session.progress(f"Rebuilding {projection.name}", head) as advance:
-            runner, generation = build_beside(engine, log, projection, advance)
+        generation = runner.building[projection.name]
         difference = compare(engine, projection, generation)
         if not session.as_json:
             click.echo(_difference(difference))

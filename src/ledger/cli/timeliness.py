@@ -16,7 +16,7 @@ from ledger.grants import Grant
 from ledger.policies.adoption import Adoption
 from ledger.projections import policies as policy_view
 from ledger.projections import timeliness as view
-from ledger.projections.base import fold_all
+from ledger.projections.folding import fold_all
 from ledger.projections.note_review import AS_ADOPTED, LateNote, StaffReview, reading_name, review
 from ledger.projections.service_notes import ServiceNote
 from ledger.store.codec import read

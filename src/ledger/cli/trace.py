@@ -20,7 +20,7 @@ from ledger.cli.page import check_target, write_whole
 from ledger.cli.session import Moment, Session, pass_session, to_json
 from ledger.errors import BadInput, LedgerError
 from ledger.policies.adoption import Adoption
-from ledger.projections.base import fold_all
+from ledger.projections.folding import fold_all
 from ledger.projections.policies import in_order, policies
 from ledger.store.codec import read
 from ledger.store.database import HEAD_REVISION, open_engine, revision

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, text
+from sqlalchemy import Connection, Table, delete, insert
+from sqlalchemy.schema import CreateTable
 
 from ledger.consumers.tables import LIVE
 from ledger.projections.base import Projection
@@ -45,15 +47,33 @@ def lock_views(connection: Connection) -> None:
 
 def lock_generation(connection: Connection, stand: Stand) -> None:
     """One process at a time changes the rows of a generation, whichever partitions it reads (as above for SQLite)."""
+    lock_generations(connection, [stand])
+
+
+def lock_generations(connection: Connection, stands: Sequence[Stand]) -> None:
+    """As :func:`lock_generation`, for several; always in the order of their ids, so that no two wait for each other."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(1818583913, hashtext(:id))"), {"id": stand.id})
+        ids = sorted(stand.id for stand in stands)
+        connection.exec_driver_sql(
+            "SELECT pg_advisory_xact_lock(1818583913, hashtext(id)) FROM unnest(%s::text[]) AS locked (id)", (ids,)
+        )
 
 
-def make_generation(connection: Connection, projection: Projection[Any], generation: int) -> None:
-    """Make the table of a generation, empty."""
+def make_generation(
+    connection: Connection, projection: Projection[Any], generation: int, *, indexed: bool = True
+) -> None:
+    """Make the table of a generation, empty; its indexes with it, or later."""
     table = projection.table(generation)
     table.drop(connection, checkfirst=True)
-    table.create(connection)
+    connection.execute(CreateTable(table))
+    if indexed:
+        index_generation(connection, projection, generation)
+
+
+def index_generation(connection: Connection, projection: Projection[Any], generation: int) -> None:
+    """Make the indexes of a generation's table."""
+    for index in sorted(projection.table(generation).indexes, key=lambda index: str(index.name)):
+        index.create(connection)
 
 
 def make_live(connection: Connection, projection: Projection[Any], generation: int) -> None:

@@ -6,18 +6,44 @@ stays until the next rebuild, so that a switch can be looked at again. A rebuild
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, MetaData, Table, collate, delete, func, inspect, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    MetaData,
+    Select,
+    Table,
+    and_,
+    collate,
+    delete,
+    exists,
+    func,
+    inspect,
+    or_,
+    select,
+    true,
+)
 
-from ledger.consumers.generations import Stand, lock_generation, lock_views, make_generation, make_live
+from ledger.consumers.generations import (
+    Stand,
+    index_generation,
+    lock_generation,
+    lock_views,
+    make_generation,
+    make_live,
+)
 from ledger.consumers.log import Log
 from ledger.consumers.runner import Runner
 from ledger.consumers.tables import LIVE, OUTCOMES, PARKED_EVENTS, PARKED_KEYS, PLACES
-from ledger.projections.base import Projection
+from ledger.projections.base import Key, Projection
 
+#: Events a transaction of a rebuild: the more, the more of a row's events are folded before it is written.
+BATCH = 10_000
 #: How many differing rows a comparison names one by one; all of them are counted.
 NAMED = 20
 
@@ -32,7 +58,7 @@ class Difference:
     removed: int = 0
     changed: int = 0
     #: The first differing rows: their key, and what each side has (None where a side has no such row).
-    examples: list[tuple[tuple[str, ...], dict[str, Any] | None, dict[str, Any] | None]] = field(default_factory=list)
+    examples: list[tuple[Key, dict[str, Any] | None, dict[str, Any] | None]] = field(default_factory=list)
 
     @property
     def same(self) -> bool:
@@ -43,42 +69,99 @@ def build_beside(
     engine: Engine, log: Log, projection: Projection[Any], progress: Callable[[int], None] | None = None
 ) -> tuple[Runner, int]:
     """Build the next generation of a view from the whole log; queries go on reading the live one."""
+    runner = build_all_beside(engine, log, [projection], progress)
+    return runner, runner.building[projection.name]
+
+
+def build_all_beside(
+    engine: Engine, log: Log, projections: Sequence[Projection[Any]], progress: Callable[[int], None] | None = None
+) -> Runner:
+    """As :func:`build_beside` for several views in one reading of the log; the runner's ``building`` has generations.
+
+    Indexes are made when all rows are there: many rows are sorted sooner than each is put in its place.
+    """
+    runner = Runner(engine, log, projections, batch=BATCH)
     with engine.execution_options(ledger_write=True).begin() as connection:
         lock_views(connection)
-        live = connection.scalar(select(LIVE.c.generation).where(LIVE.c.projection == projection.name))
-        generation = (live or 0) + 1
-        forget(connection, projection, generation)
-        make_generation(connection, projection, generation)
-    runner = Runner(engine, log, [projection], batch=5000)
-    runner.building[projection.name] = generation
+        for projection in projections:
+            live = connection.scalar(select(LIVE.c.generation).where(LIVE.c.projection == projection.name))
+            runner.building[projection.name] = generation = (live or 0) + 1
+            forget(connection, projection, generation)
+            make_generation(connection, projection, generation, indexed=False)
     runner.catch_up(progress)
-    return runner, generation
+    for projection in projections:
+        with engine.execution_options(ledger_write=True).begin() as connection:
+            index_generation(connection, projection, runner.building[projection.name])
+    return runner
 
 
 def compare(engine: Engine, projection: Projection[Any], generation: int) -> Difference:
-    """Compare a generation with the live one, row by row, in the order of their keys."""
+    """Compare a generation with the live one, row by row and column by column, where the rows are: in the database."""
     difference = Difference(projection.name)
     with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":  # on SQLite every transaction sees one moment
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
         live = connection.scalar(select(LIVE.c.generation).where(LIVE.c.projection == projection.name))
-        fresh = _rows(connection, projection, generation)
-        stored = _rows(connection, projection, live) if live is not None else iter(())
-        for key, old, new in _merge(stored, fresh):
-            difference.rows += new is not None
-            if old == new:
-                continue
-            if old is None:
-                difference.added += 1
-            elif new is None:
-                difference.removed += 1
-            else:
-                difference.changed += 1
-            if len(difference.examples) < NAMED:
-                difference.examples.append((key, old, new))
+        fresh = _table_as_made(connection, projection, generation)
+        difference.rows = _count(connection, select(func.count()).select_from(fresh))
+        stored = None if live is None else _table_as_made(connection, projection, live)
+        if stored is None or any(name not in stored.c for name in projection.key):
+            # Never made, or made by a version with another key: no row of it has a counterpart.
+            difference.added = difference.rows
+            found = _first(connection, projection, [select(*_key(projection, fresh))])
+        else:
+            parts = _parts(projection, stored, fresh)
+            difference.added, difference.removed, difference.changed = (
+                _count(connection, select(func.count()).select_from(part.subquery())) for part in parts
+            )
+            found = _first(connection, projection, parts) if not difference.same else []
+        for key in found:
+            old = None if stored is None else _row(connection, projection, stored, key)
+            difference.examples.append((key, old, _row(connection, projection, fresh, key)))
     return difference
+
+
+def _parts(projection: Projection[Any], stored: Table, fresh: Table) -> list[Select[Any]]:
+    """The keys of the rows that a rebuild adds, removes and changes."""
+    same_key = and_(*(stored.c[name] == fresh.c[name] for name in projection.key))
+    names = [column.name for column in fresh.c]
+    differs = or_(*(stored.c[name].is_distinct_from(fresh.c[name]) for name in names if name in stored.c))
+    if {column.name for column in stored.c} != set(names):
+        differs = or_(differs, true())  # other columns: no row is as it was
+    added = select(*_key(projection, fresh)).where(~exists().where(same_key).select_from(stored).correlate(fresh))
+    removed = select(*_key(projection, stored)).where(~exists().where(same_key).select_from(fresh).correlate(stored))
+    changed = select(*_key(projection, fresh)).select_from(fresh.join(stored, same_key)).where(differs)
+    return [added, removed, changed]
+
+
+def _key(projection: Projection[Any], table: Table) -> list[ColumnElement[Any]]:
+    return [table.c[name] for name in projection.key]
+
+
+def _count(connection: Connection, statement: Select[Any]) -> int:
+    return int(connection.scalar(statement) or 0)
+
+
+def _first(connection: Connection, projection: Projection[Any], parts: Sequence[Select[Any]]) -> list[Key]:
+    """The first keys, in their order, of those that some statements give."""
+    keys: list[Key] = []
+    for part in parts:
+        order = [_bytewise(connection, column) for column in part.selected_columns]
+        keys += [tuple(map(str, row)) for row in connection.execute(part.order_by(*order).limit(NAMED))]
+    return sorted(keys, key=lambda key: [part.encode() for part in key])[:NAMED]
+
+
+def _row(connection: Connection, projection: Projection[Any], table: Table, key: Key) -> dict[str, Any] | None:
+    if any(name not in table.c for name in projection.key):
+        return None
+    mine = [table.c[name] == value for name, value in zip(projection.key, key, strict=True)]
+    found = connection.execute(select(table).where(*mine)).mappings().first()
+    return None if found is None else dict(found)
 
 
 def switch(engine: Engine, runner: Runner, projection: Projection[Any], generation: int) -> None:
     """Make a generation the live one, in one transaction, once it has everything the live one has."""
+    runner = runner.only(projection)
     while True:
         runner.catch_up()
         with engine.execution_options(ledger_write=True).begin() as connection:
@@ -99,7 +182,9 @@ def rows_of(engine: Engine, projection: Projection[Any], generation: int | None 
     with engine.connect() as connection:
         if generation is None:
             generation = connection.scalar(select(LIVE.c.generation).where(LIVE.c.projection == projection.name))
-        return [values for _, values in _rows(connection, projection, generation or 1)]
+        table = _table_as_made(connection, projection, generation or 1)
+        order = [_bytewise(connection, column) for column in _key(projection, table)]
+        return [dict(values) for values in connection.execute(select(table).order_by(*order)).mappings()]
 
 
 def forget(connection: Connection, projection: Projection[Any], generation: int) -> None:
@@ -128,18 +213,9 @@ def _has_caught_up(connection: Connection, projection: Projection[Any], live: in
     return newest(fresh) >= newest(live)
 
 
-def _rows(
-    connection: Connection, projection: Projection[Any], generation: int
-) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    table = _table_as_made(connection, projection, generation)
-    if any(name not in table.c for name in projection.key):
-        return  # made by a version with another key: no row of it has a counterpart
-    # Keys are ordered as bytes, so that two generations, and two databases, give them in one order.
-    bytewise = connection.dialect.name == "postgresql"
-    order = [collate(table.c[name], "C") if bytewise else table.c[name] for name in projection.key]
-    for values in connection.execution_options(yield_per=1000).execute(select(table).order_by(*order)).mappings():
-        row = dict(values)
-        yield tuple(str(row[name]) for name in projection.key), row
+def _bytewise(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A key in the order of its bytes, so that two databases give keys in one order."""
+    return collate(column, "C") if connection.dialect.name == "postgresql" else column
 
 
 def _table_as_made(connection: Connection, projection: Projection[Any], generation: int) -> Table:
@@ -150,23 +226,6 @@ def _table_as_made(connection: Connection, projection: Projection[Any], generati
         return table
     types = {column.name: column.type for column in table.columns}
     return Table(table.name, MetaData(), *(Column(name, types.get(name, has[name])) for name in has))
-
-
-def _merge(
-    stored: Iterator[tuple[tuple[str, ...], dict[str, Any]]], fresh: Iterator[tuple[tuple[str, ...], dict[str, Any]]]
-) -> Iterator[tuple[tuple[str, ...], dict[str, Any] | None, dict[str, Any] | None]]:
-    """Walk two ordered lists of rows side by side."""
-    left, right = next(stored, None), next(fresh, None)
-    while left is not None or right is not None:
-        if left is not None and (right is None or left[0] < right[0]):
-            yield left[0], left[1], None
-            left = next(stored, None)
-        elif right is not None and (left is None or right[0] < left[0]):
-            yield right[0], None, right[1]
-            right = next(fresh, None)
-        elif left is not None and right is not None:
-            yield left[0], left[1], right[1]
-            left, right = next(stored, None), next(fresh, None)
 
 
 def count_rows(engine: Engine, projection: Projection[Any]) -> int:

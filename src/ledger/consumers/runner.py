@@ -7,31 +7,23 @@ together or not at all. An event that cannot be applied parks its key, visibly, 
 
 from __future__ import annotations
 
+import gc
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import structlog
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, select
 
-from ledger.aggregates.vocabulary import event_types
-from ledger.consumers import outcomes
-from ledger.consumers.generations import Stand, lock_generation, lock_views, make_generation, make_live, may_keep
-from ledger.consumers.log import Entry, Log
-from ledger.consumers.tables import LIVE, PARKED_EVENTS, PARKED_KEYS, PLACES
-from ledger.consumers.work import Work, describe, fold_one, look_up, write_lines
+from ledger.consumers.generations import Stand, lock_views, make_generation, make_live, may_keep
+from ledger.consumers.log import Log
+from ledger.consumers.tables import LIVE, PLACES
+from ledger.consumers.turn import StaleRunner, Turn, places_of
+from ledger.consumers.work import Batch
 from ledger.errors import LedgerError
-from ledger.projections.base import Key, Projection, keys_of
-from ledger.store.codec import read
-from ledger.store.envelope import Recorded
+from ledger.projections.base import Projection
 
-log = structlog.get_logger("ledger.consumers")
-
-
-class StaleRunner(LedgerError):
-    """Another runner has moved this projection on; this one's transaction is rolled back."""
+__all__ = ["Behind", "Runner", "StaleRunner", "WrongVersion"]
 
 
 class WrongVersion(LedgerError):
@@ -84,6 +76,13 @@ class Runner:
                     make_generation(connection, projection, 1)
                     make_live(connection, projection, 1)
 
+    def only(self, projection: Projection[Any]) -> Runner:
+        """A runner of one of these projections, in the generation that this one feeds."""
+        runner = Runner(self.engine, self.log, [projection], batch=self.batch)
+        if projection.name in self.building:
+            runner.building[projection.name] = self.building[projection.name]
+        return runner
+
     def catch_up(self, progress: Callable[[int], None] | None = None) -> int:
         """Apply everything that is in the log now; returns how many events were read for it.
 
@@ -133,20 +132,30 @@ class Runner:
             time.sleep(_LOOK)
 
     def step(self, partition: int, until: int | None = None) -> int:
-        """Apply one batch to every projection that is behind; returns how many events were read."""
+        """Apply one batch to every projection that is behind; returns how many events were read.
+
+        Projections that stand at one place, as they commonly all do, are moved on in one transaction. Of two runners at
+        once one applies a batch; the other raises ``StaleRunner``.
+        """
         with self._reading.connect() as connection:
-            places = [(stand, self.place(connection, stand, partition)) for stand in self.stands(connection)]
-        first = min(place for _, place in places)
+            stands = self.stands(connection)
+            places = places_of(connection, self.log, stands, partition)
+        first = min(places.values())
         if until is not None and first >= until:
             return 0
-        entries = self.log.read(partition, first, self.batch)
-        decoded: dict[int, Recorded | Exception] = {}
-        for stand, place in places:
-            due = [entry for entry in entries if entry.offset > place]
-            if due:
-                with self.engine.begin() as connection:
-                    self.apply(connection, stand, partition, place, due, decoded)
-        return len(entries)
+        with _uncollected():
+            batch = Batch(self.log.read(partition, first, self.batch))
+            for place in sorted(set(places.values())):
+                if batch.entries and batch.entries[-1].offset > place:
+                    at_place = [stand for stand in stands if places[stand.id] == place]
+                    self._take(Turn(self.log, at_place, partition, place, batch))
+        return len(batch.entries)
+
+    def _take(self, turn: Turn) -> None:
+        with self._reading.connect() as connection:
+            turn.fold(connection)
+        with self.engine.begin() as connection:
+            turn.write(connection)
 
     def stands(self, connection: Connection) -> list[Stand]:
         """The generations to feed: the live ones as they are now, or the ones being built."""
@@ -186,164 +195,18 @@ class Runner:
         with self._reading.connect() as connection:
             return min(self.accounted(connection, stand) for stand in self.stands(connection))
 
-    def place(self, connection: Connection, stand: Stand, partition: int) -> int:
-        """The offset in this log that a generation has applied everything up to."""
-        found = connection.scalar(
-            select(PLACES.c.place).where(
-                PLACES.c.projection == stand.id, PLACES.c.log == self.log.name, PLACES.c.partition == partition
-            )
-        )
-        return int(found or 0)
 
-    def apply(
-        self,
-        connection: Connection,
-        stand: Stand,
-        partition: int,
-        place: int,
-        entries: Sequence[Entry],
-        decoded: dict[int, Recorded | Exception] | None = None,
-    ) -> None:
-        """Apply entries to one projection and move its place, in the caller's transaction.
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave the cycle collector off for one batch, whose objects it would walk again and again; none is in a cycle.
 
-        Of two runners at once one applies a batch; the other finds the place moved and raises ``StaleRunner``.
-        """
-        lock_generation(connection, stand)
-        if self.place(connection, stand, partition) != place:
-            raise StaleRunner(f"another process moves the view {stand.id}")
-        fresh = entries
-        if self.log.repeats:
-            known = outcomes.known(connection, stand.id, [entry.row.position for entry in entries])
-            fresh = [entry for entry in entries if entry.row.position not in known]
-        work = self._fold(connection, stand, fresh, {} if decoded is None else decoded)
-        self._write(connection, stand, partition, work)
-        self._move(connection, stand, partition, entries[-1], Counter(work.marks.values()))
-        for key, (at, kind, reason) in work.parked_keys.items():
-            log.warning("parked", projection=stand.id, key=key, position=at, event_type=kind, error=reason)
-
-    def _fold(
-        self,
-        connection: Connection,
-        stand: Stand,
-        entries: Sequence[Entry],
-        decoded: dict[int, Recorded | Exception],
-    ) -> Work:
-        work = Work()
-        parked_before = select(PARKED_KEYS.c.key).where(PARKED_KEYS.c.projection == stand.id)
-        waiting = set(connection.scalars(parked_before))
-        concerned = self._concerned(stand.projection, entries, decoded, work, waiting)
-        look_up(connection, stand, work, [key for _, keys in concerned for key in keys])
-        for recorded, keys in concerned:
-            parked = work.parked_keys.get(recorded.row.key)
-            if parked is not None and recorded.row.position > parked[0]:
-                self._park(work, recorded.row.position, recorded.row.key)
-                continue
-            try:
-                fold_one(stand.projection, work, recorded, keys)
-            except Exception as fault:  # noqa: BLE001 - whatever a fold raises parks its key, never the whole view
-                self._park_key(work, recorded.row.position, recorded.row.key, recorded.row.topic, fault)
-        return work
-
-    def _concerned(
-        self,
-        projection: Projection[Any],
-        entries: Sequence[Entry],
-        decoded: dict[int, Recorded | Exception],
-        work: Work,
-        waiting: set[str],
-    ) -> list[tuple[Recorded, list[Key]]]:
-        """Sort a batch into events to fold, with the keys of their rows; events of parked keys are set aside."""
-        concerned: list[tuple[Recorded, list[Key]]] = []
-        types = projection.event_types
-        known = _known_types()
-        for entry in entries:
-            row = entry.row
-            if row.topic not in types and row.topic in known:
-                work.marks[row.position] = outcomes.NOT_CONCERNED
-                continue
-            if row.key in waiting or row.key in work.parked_keys:
-                self._park(work, row.position, row.key)
-                continue
-            found = decoded.get(row.position)
-            if found is None:
-                try:
-                    found = read(row)
-                except LedgerError as fault:
-                    found = fault
-                decoded[row.position] = found
-            if isinstance(found, Exception):
-                self._park_key(work, row.position, row.key, row.topic, found)
-                continue
-            try:
-                keys = keys_of(projection, found)
-            except Exception as fault:  # noqa: BLE001 - as for a fold: it parks its key
-                self._park_key(work, row.position, row.key, row.topic, fault)
-                continue
-            concerned.append((found, keys))
-        return concerned
-
-    @staticmethod
-    def _park(work: Work, position: int, key: str) -> None:
-        work.marks[position] = outcomes.PARKED
-        work.parked_events[position] = key
-
-    def _park_key(self, work: Work, position: int, key: str, event_type: str, fault: Exception) -> None:
-        work.parked_keys[key] = (position, event_type, describe(fault))
-        self._park(work, position, key)
-
-    def _write(self, connection: Connection, stand: Stand, partition: int, work: Work) -> None:
-        name = stand.id
-        write_lines(connection, stand, work)
-        if work.parked_keys:
-            connection.execute(
-                insert(PARKED_KEYS),
-                [
-                    {
-                        "projection": name,
-                        "key": key,
-                        "log": self.log.name,
-                        "partition": partition,
-                        "position": at,
-                        "event_type": kind,
-                        "error": reason,
-                    }
-                    for key, (at, kind, reason) in work.parked_keys.items()
-                ],
-            )
-        if work.parked_events:
-            connection.execute(
-                insert(PARKED_EVENTS),
-                [{"projection": name, "position": at, "key": key} for at, key in work.parked_events.items()],
-            )
-        outcomes.record(connection, name, work.marks)
-
-    def _move(self, connection: Connection, stand: Stand, partition: int, last: Entry, marks: Counter[bytes]) -> None:
-        """Move the place and its counts, in the transaction that has written the rows."""
-        moved = connection.execute(
-            update(PLACES)
-            .where(PLACES.c.projection == stand.id, PLACES.c.log == self.log.name, PLACES.c.partition == partition)
-            .values(
-                place=last.offset,
-                position=last.row.position,
-                applied=PLACES.c.applied + marks[outcomes.APPLIED],
-                parked=PLACES.c.parked + marks[outcomes.PARKED],
-                not_concerned=PLACES.c.not_concerned + marks[outcomes.NOT_CONCERNED],
-            )
-        )
-        if moved.rowcount == 0:
-            first = {
-                "projection": stand.id,
-                "log": self.log.name,
-                "partition": partition,
-                "place": last.offset,
-                "position": last.row.position,
-                "applied": marks[outcomes.APPLIED],
-                "parked": marks[outcomes.PARKED],
-                "not_concerned": marks[outcomes.NOT_CONCERNED],
-            }
-            connection.execute(insert(PLACES), [first])
-
-
-@cache
-def _known_types() -> frozenset[str]:
-    return frozenset(event_types())
+    They are freed as the batch ends, like any object that nothing refers to.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

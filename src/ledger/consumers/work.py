@@ -1,23 +1,51 @@
-"""What a batch does to one projection: look its rows up, fold in memory, write the changed ones back."""
+"""What a batch does to one projection: look its rows up, fold in memory, write the changed ones back.
+
+Rows that several events of a batch change are finished and written once. A row that cannot be finished is an error of
+the projection; the batch is then folded again, finishing after each event, so that the event in whose wake it cannot
+be is the one that parks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, tuple_
+from sqlalchemy import Connection
 
+from ledger.aggregates.vocabulary import event_types
 from ledger.consumers import outcomes
 from ledger.consumers.generations import Stand
+from ledger.consumers.log import Entry
+from ledger.consumers.rows import read_rows, write_rows
 from ledger.errors import LedgerError
-from ledger.projections.base import Key, L, Projection, fold_event, keys_of
+from ledger.projections.base import Happened, Key
+from ledger.projections.folding import L, finish_line, fold_event, keys_of
 from ledger.store.codec import read
-from ledger.store.envelope import Recorded, StoredRow
+from ledger.store.envelope import StoredRow
 
-#: Rows looked up or removed by one statement; well under every database's limit of parameters.
-_CHUNK = 200
+Concerned = list[tuple[Happened[Any], list[Key]]]
+
+
+class Batch:
+    """Some entries of the log, each event read once for all projections."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = entries
+        self._read: dict[int, Happened[Any] | Exception] = {}
+
+    def happened(self, row: StoredRow) -> Happened[Any] | Exception:
+        """What an entry's event says, or why it cannot be read."""
+        found = self._read.get(row.position)
+        if found is None:
+            try:
+                found = Happened.of(read(row))
+            except LedgerError as fault:
+                found = fault
+            self._read[row.position] = found
+        return found
 
 
 @dataclass
@@ -25,26 +53,47 @@ class Work:
     """What a batch does to one projection before it is written."""
 
     lines: L = field(default_factory=dict)
-    looked_up: set[Key] = field(default_factory=set)
     changed: set[Key] = field(default_factory=set)
+    #: Keys of rows that were there before and are changed or removed.
+    gone: list[Key] = field(default_factory=list)
+    #: The values of the changed rows, as they are written.
+    rows: list[Sequence[Any]] = field(default_factory=list)
+    #: The outcome of each position, in the order of the log.
     marks: dict[int, bytes] = field(default_factory=dict)
     parked_keys: dict[str, tuple[int, str, str]] = field(default_factory=dict)
     parked_events: dict[int, str] = field(default_factory=dict)
 
+    def park(self, row: StoredRow) -> None:
+        """An event waits behind a parked one of its key."""
+        self.marks[row.position] = outcomes.PARKED
+        self.parked_events[row.position] = row.key
 
-def fold_one(projection: Projection[Any], work: Work, recorded: Recorded, keys: list[Key]) -> None:
-    """Fold one event; when it raises half way, its rows are as they were before it."""
-    before = {key: work.lines.get(key) for key in keys}
+    def park_key(self, row: StoredRow, fault: Exception) -> None:
+        """A key cannot go on with an event, and why."""
+        self.parked_keys[row.key] = (row.position, row.topic, describe(fault))
+        self.park(row)
+
+
+def work_on(
+    connection: Connection, stand: Stand, batch: Batch, entries: Sequence[Entry], waiting: Collection[str]
+) -> Work:
+    """Fold some entries of a batch into the rows they touch; events of keys that wait are set aside."""
+    work, concerned = _sort(stand, batch, entries, waiting)
+    before = _look_up(connection, stand, [key for _, keys in concerned for key in keys])
     try:
-        work.changed.update(fold_event(projection, work.lines, recorded))
-    except Exception:
-        for key, line in before.items():
-            if line is None:
-                work.lines.pop(key, None)
-            else:
-                work.lines[key] = line
-        raise
-    work.marks[recorded.row.position] = outcomes.APPLIED
+        _fold(stand, work, concerned, before, finishing=False)
+        _finish(stand, work, before)
+    except Exception:  # noqa: BLE001 - a row that cannot be finished: find the event that made it so, and park that
+        work, concerned = _sort(stand, batch, entries, waiting)
+        _fold(stand, work, concerned, before, finishing=True)
+        _finish(stand, work, before)
+    return work
+
+
+def write(connection: Connection, stand: Stand, work: Work) -> None:
+    """Write the rows that a batch changed: the old ones out, the new ones in."""
+    write_rows(connection, stand, stand.projection.columns, work.rows, work.gone)
+    work.rows = []
 
 
 def apply_one(connection: Connection, stand: Stand, row: StoredRow) -> bytes:
@@ -52,37 +101,78 @@ def apply_one(connection: Connection, stand: Stand, row: StoredRow) -> bytes:
     recorded, work = read(row), Work()
     if not stand.projection.concerns(row.topic):
         return outcomes.NOT_CONCERNED  # parked by a release that did not know its type; this one does
-    keys = keys_of(stand.projection, recorded)
-    look_up(connection, stand, work, keys)
-    fold_one(stand.projection, work, recorded, keys)
-    write_lines(connection, stand, work)
+    happened = Happened.of(recorded)
+    keys = keys_of(stand.projection, happened)
+    before = _look_up(connection, stand, keys)
+    work.lines = dict(before)
+    fold_event(stand.projection, work.lines, happened, keys, finishing=True)
+    work.changed.update(keys)
+    _finish(stand, work, before)
+    write(connection, stand, work)
     return outcomes.APPLIED
 
 
-def look_up(connection: Connection, stand: Stand, work: Work, keys: list[Key]) -> None:
-    """Read the rows that a batch touches."""
-    projection, table = stand.projection, stand.table
-    for condition in _keys_in(stand, list(dict.fromkeys(keys))):
-        for values in connection.execute(select(table).where(condition)).mappings():
-            line = projection.from_columns(dict(values))
-            work.lines[projection.key_of(line.row)] = line
-            work.looked_up.add(projection.key_of(line.row))
+def _sort(stand: Stand, batch: Batch, entries: Sequence[Entry], waiting: Collection[str]) -> tuple[Work, Concerned]:
+    """Sort entries into events to fold, with the keys of their rows; events of parked keys are set aside."""
+    work, concerned = Work(), Concerned()
+    projection, known = stand.projection, known_types()
+    types = projection.event_types | ({entry.row.topic for entry in entries} - known)
+    work.marks = dict.fromkeys([entry.row.position for entry in entries], outcomes.NOT_CONCERNED)
+    for entry in entries:
+        row = entry.row
+        if row.topic not in types:
+            continue
+        if row.key in waiting or row.key in work.parked_keys:
+            work.park(row)
+            continue
+        found = batch.happened(row)
+        if isinstance(found, Exception):
+            work.park_key(row, found)
+            continue
+        try:
+            keys = keys_of(projection, found)
+        except Exception as fault:  # noqa: BLE001 - as for a fold: it parks its key
+            work.park_key(row, fault)
+            continue
+        concerned.append((found, keys))
+    return work, concerned
 
 
-def write_lines(connection: Connection, stand: Stand, work: Work) -> None:
-    """Write the rows that a batch changed: the old ones out, the new ones in."""
-    for condition in _keys_in(stand, sorted(work.changed & work.looked_up)):
-        connection.execute(delete(stand.table).where(condition))
-    fresh = [stand.projection.to_columns(work.lines[key]) for key in sorted(work.changed) if key in work.lines]
-    if fresh:
-        connection.execute(insert(stand.table), fresh)
+def _fold(stand: Stand, work: Work, concerned: Concerned, before: L, *, finishing: bool) -> None:
+    work.lines = lines = dict(before)
+    projection, parked_keys, marks = stand.projection, work.parked_keys, work.marks
+    for happened, keys in concerned:
+        if parked_keys and (parked := parked_keys.get(happened.key)) is not None and happened.position > parked[0]:
+            work.park(happened.recorded.row)
+            continue
+        try:
+            fold_event(projection, lines, happened, keys, finishing=finishing)
+        except Exception as fault:  # noqa: BLE001 - whatever a fold raises parks its key, never the whole view
+            work.park_key(happened.recorded.row, fault)
+            continue
+        work.changed.update(keys)
+        marks[happened.position] = outcomes.APPLIED
 
 
-def _keys_in(stand: Stand, keys: list[Key]) -> Iterator[Any]:
-    columns = [stand.table.c[name] for name in stand.projection.key]
-    for start in range(0, len(keys), _CHUNK):
-        some = keys[start : start + _CHUNK]
-        yield columns[0].in_([key[0] for key in some]) if len(columns) == 1 else tuple_(*columns).in_(some)
+def _finish(stand: Stand, work: Work, before: L) -> None:
+    """Finish every row that changed, once, in the order of the keys."""
+    projection, lines = stand.projection, work.lines
+    for key in sorted(work.changed):
+        if key in before:
+            work.gone.append(key)
+        line = lines.get(key)
+        if line is not None:
+            work.rows.append(projection.to_values(finish_line(projection, line, key)))
+
+
+def _look_up(connection: Connection, stand: Stand, keys: Iterable[Key]) -> L:
+    """The rows that a batch touches, as they are stored."""
+    projection = stand.projection
+    found: L = {}
+    for values in read_rows(connection, stand, projection.stored_columns, list(dict.fromkeys(keys))):
+        line = projection.to_fold(values)
+        found[projection.key_of(line.row)] = line
+    return found
 
 
 def describe(fault: Exception) -> str:
@@ -99,3 +189,9 @@ def describe(fault: Exception) -> str:
     if place is None:
         return type(fault).__name__
     return f"{type(fault).__name__} at {Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}"
+
+
+@cache
+def known_types() -> frozenset[str]:
+    """The event types that this release knows."""
+    return frozenset(event_types())

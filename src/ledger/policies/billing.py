@@ -37,7 +37,7 @@ from ledger.policies.billing_facts import (
     SignerFacts,
     sort_findings,
 )
-from ledger.policies.service_codes import code_on, delivery_system, unit_rule, units_for
+from ledger.policies.service_codes import code_on, delivery_system, units_on
 
 __all__ = [
     "BillingLine",
@@ -62,7 +62,7 @@ def claim_line(service: ServiceFacts) -> BillingLine:
     Units come from direct minutes only; travel and documentation are recorded and not billed. Never raises for
     what a person may record: a wrong or missing fact is a block with words and what mends it.
     """
-    day = service.service_date
+    day, cls = service.service_date, signer_class(service)
     system = delivery_system(service.state, service.system, day)
     row = None
     if service.code is not None:
@@ -72,8 +72,7 @@ def claim_line(service: ServiceFacts) -> BillingLine:
     if system is not None:
         steps.append(f"{system.name}, paid by {system.payer} [{system.source}; confidence {system.confidence}]")
     if row is not None:
-        rule = unit_rule(row.unit_rule, day)
-        answer = units_for(rule, max(service.direct_minutes, 0))
+        answer = units_on(row.unit_rule, max(service.direct_minutes, 0), day)
         units, unit_words = answer.units, answer.words
         steps.append(f"{row.code}: {row.use} [{row.source}; confidence {row.confidence}]")
         if row.note:
@@ -86,22 +85,21 @@ def claim_line(service: ServiceFacts) -> BillingLine:
             f"{service.travel_minutes} travel and {service.documentation_minutes} documentation minutes are recorded, "
             "not billed"
         )
-    modifiers, found_modifiers = line_modifiers(service, row)
+    modifiers, found_modifiers = line_modifiers(service, row, cls)
     found: list[Found] = [
         *signature_checks(service),
-        *signer_checks(service),
-        *code_checks(service, row, units, unit_words),
+        *signer_checks(service, cls),
+        *code_checks(service, row, units, unit_words, cls),
         *time_checks(service, system),
         *place_checks(service),
         *requirement_checks(service, system),
-        *diagnosis_checks(service),
-        *taxonomy_checks(service),
+        *diagnosis_checks(service, cls),
+        *taxonomy_checks(service, cls),
         *inpatient_checks(service),
         *found_modifiers,
     ]
     blocks, flags = sort_findings(found, day)
-    provider = signer_class(service)
-    steps.append(f"provider class: {provider or 'not known'} (credential {service.signer.credential_kind or 'none'})")
+    steps.append(f"provider class: {cls or 'not known'} (credential {service.signer.credential_kind or 'none'})")
     if modifiers:
         steps.append(f"modifiers: {', '.join(modifiers)}")
     steps.append("nothing blocks the line" if not blocks else f"blocked by {len(blocks)}: {_codes(blocks)}")

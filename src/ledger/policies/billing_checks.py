@@ -1,20 +1,24 @@
 """The checks of one claim line: each reads the facts and says in words what it found, all of them every time.
 
-No check stops another, so a person sees every reason at once. Numbers and lists come from the tables.
+No check stops another, so a person sees every reason at once. Numbers and lists come from the tables. What a check says
+of the same facts on the same day is worked out once, since many services of a day share them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
+from functools import lru_cache
 
 from ledger.policies.billing_facts import Found, ServiceFacts
-from ledger.policies.credentials import held_on, kind_named, provider_class
+from ledger.policies.credentials import Credential, held_on, kind_named, provider_class
 from ledger.policies.service_codes import (
     DeliverySystem,
     Modifier,
     RequiredField,
     ServiceCode,
+    delivery_system,
     diagnosis_rules,
     lockout_tables,
     modifiers_for,
@@ -26,14 +30,14 @@ from ledger.policies.taxonomy import check_taxonomy, class_named, expand_classes
 _ICD10 = re.compile(r"[A-Z][0-9][0-9A-Z](\.?[0-9A-Z]{1,4})?")
 
 
-def signature_checks(facts: ServiceFacts) -> Iterator[Found]:
+def signature_checks(facts: ServiceFacts) -> list[Found]:
     """Signed, cosigned, not entered in error."""
-    if not facts.signed:
-        yield Found("not-signed", "the note is not signed")
+    found = [] if facts.signed else [Found("not-signed", "the note is not signed")]
     if facts.entered_in_error:
-        yield Found("entered-in-error", "the record was entered in error")
+        found.append(Found("entered-in-error", "the record was entered in error"))
     if facts.cosign_needed and not facts.cosign_present:
-        yield Found("cosign-missing", "a cosignature is needed and not there")
+        found.append(Found("cosign-missing", "a cosignature is needed and not there"))
+    return found
 
 
 def signer_class(facts: ServiceFacts) -> str | None:
@@ -45,65 +49,78 @@ def signer_class(facts: ServiceFacts) -> str | None:
     return provider_class(facts.signer.credential_kind, facts.service_date).provider_class
 
 
-def signer_checks(facts: ServiceFacts) -> Iterator[Found]:
+def signer_checks(facts: ServiceFacts, cls: str | None) -> tuple[Found, ...]:
     """The credential signs, was held on the service date, and gives the class on the signature (PSC-23)."""
-    day, kind = facts.service_date, facts.signer.credential_kind
-    cls = signer_class(facts)
+    signer = facts.signer
+    return _signer(
+        signer.credential_kind, cls, signer.provider_class, signer.credentials, facts.state, facts.service_date
+    )
+
+
+@lru_cache(maxsize=8192)
+def _signer(
+    kind: str | None, cls: str | None, stated: str | None, credentials: tuple[Credential, ...], state: str, day: date
+) -> tuple[Found, ...]:
+    found: list[Found] = []
     if kind is None or cls is None or class_named(cls, day) is None:
-        yield Found("provider-unknown", "no provider class is known for the signer")
+        found.append(Found("provider-unknown", "no provider class is known for the signer"))
     if kind is None:
-        return
+        return tuple(found)
     row = kind_named(kind, day)
     if row is not None and not row.signing:
-        yield Found("credential-not-signing", f"a {row.name} does not sign", row.source)
-    if row is not None and facts.state not in row.states:
-        words = f"a {row.name} counts in {', '.join(row.states)}, not in {facts.state}"
-        yield Found("credential-state", words, row.source)
-    answers = [a for a in held_on(facts.signer.credentials, day).answers if a.credential.kind == kind]
+        found.append(Found("credential-not-signing", f"a {row.name} does not sign", row.source))
+    if row is not None and state not in row.states:
+        words = f"a {row.name} counts in {', '.join(row.states)}, not in {state}"
+        found.append(Found("credential-state", words, row.source))
+    answers = [a for a in held_on(credentials, day).answers if a.credential.kind == kind]
     if not any(a.held for a in answers):
         reasons = "; ".join(a.words for a in answers) or f"no {kind} is recorded"
-        yield Found("credential-not-held", f"{kind} was not held on {day.isoformat()}: {reasons}")
-    if row is not None and facts.signer.provider_class is not None:
+        found.append(Found("credential-not-held", f"{kind} was not held on {day.isoformat()}: {reasons}"))
+    if row is not None and stated is not None:
         gives = tuple(c for c in (row.provider_class, *row.may_act_as) if c)
-        if facts.signer.provider_class not in gives:
-            words = f"{kind} gives {', '.join(gives) or 'no class'}, the signature says {facts.signer.provider_class}"
-            yield Found("class-mismatch", words, row.source)
+        if stated not in gives:
+            words = f"{kind} gives {', '.join(gives) or 'no class'}, the signature says {stated}"
+            found.append(Found("class-mismatch", words, row.source))
+    return tuple(found)
 
 
-def time_checks(facts: ServiceFacts, system: DeliverySystem | None) -> Iterator[Found]:
+def time_checks(facts: ServiceFacts, system: DeliverySystem | None) -> list[Found]:
     """Minutes and interval agree with each other and with the day."""
-    parts = {
-        "direct": facts.direct_minutes,
-        "travel": facts.travel_minutes,
-        "documentation": facts.documentation_minutes,
-    }
-    for name, minutes in parts.items():
-        if minutes < 0:
-            yield Found("minutes-negative", f"{name} minutes are {minutes}")
+    direct, travel, documentation = facts.direct_minutes, facts.travel_minutes, facts.documentation_minutes
+    found: list[Found] = []
+    if direct < 0 or travel < 0 or documentation < 0:
+        parts = {"direct": direct, "travel": travel, "documentation": documentation}
+        found += [
+            Found("minutes-negative", f"{name} minutes are {minutes}") for name, minutes in parts.items() if minutes < 0
+        ]
     if system is not None:
-        total = sum(parts.values())
+        total = direct + travel + documentation
         if total > system.max_minutes_per_day:
-            yield Found("minutes-over-day", f"{total} minutes in one day, over {system.max_minutes_per_day}")
-        if facts.direct_minutes > system.flag_direct_minutes_over:
-            words = f"{facts.direct_minutes} direct minutes, over {system.flag_direct_minutes_over}"
-            yield Found("direct-over-eight-hours", words, system.source)
-    if any(time is not None and time.utcoffset() is None for time in (facts.started_at, facts.ended_at)):
+            words = f"{total} minutes in one day, over {system.max_minutes_per_day}"
+            found.append(Found("minutes-over-day", words))
+        if direct > system.flag_direct_minutes_over:
+            words = f"{direct} direct minutes, over {system.flag_direct_minutes_over}"
+            found.append(Found("direct-over-eight-hours", words, system.source))
+    started, ended = facts.started_at, facts.ended_at
+    if (started is not None and started.utcoffset() is None) or (ended is not None and ended.utcoffset() is None):
         # Without an offset a time cannot be compared with another one.
-        yield Found("times-offset", "a begin or end time has no offset from UTC")
-        return
-    if facts.started_at is not None and facts.started_at.date() != facts.service_date:
-        words = f"it began {facts.started_at.isoformat()}, not on {facts.service_date.isoformat()}"
-        yield Found("times-date", words)
-    if facts.started_at is not None and facts.ended_at is not None:
-        seconds = (facts.ended_at - facts.started_at).total_seconds()
+        return [*found, Found("times-offset", "a begin or end time has no offset from UTC")]
+    if started is not None and started.date() != facts.service_date:
+        words = f"it began {started.isoformat()}, not on {facts.service_date.isoformat()}"
+        found.append(Found("times-date", words))
+    if started is not None and ended is not None:
+        seconds = (ended - started).total_seconds()
         if seconds <= 0:
-            yield Found("times-reversed", f"it ended {facts.ended_at.isoformat()}, not after it began")
-        elif facts.direct_minutes * 60 > seconds:
-            words = f"{facts.direct_minutes} direct minutes in an interval of {int(seconds // 60)}"
-            yield Found("minutes-exceed-interval", words)
+            found.append(Found("times-reversed", f"it ended {ended.isoformat()}, not after it began"))
+        elif direct * 60 > seconds:
+            words = f"{direct} direct minutes in an interval of {int(seconds // 60)}"
+            found.append(Found("minutes-exceed-interval", words))
+    return found
 
 
-def code_checks(facts: ServiceFacts, row: ServiceCode | None, units: int, unit_words: str) -> Iterator[Found]:
+def code_checks(
+    facts: ServiceFacts, row: ServiceCode | None, units: int, unit_words: str, cls: str | None
+) -> Iterator[Found]:
     """The code exists that day, its units are within its limits, and the provider's class may provide it."""
     if row is None:
         if facts.code is None:
@@ -119,7 +136,6 @@ def code_checks(facts: ServiceFacts, row: ServiceCode | None, units: int, unit_w
         yield Found("maximum-not-held", f"the most units a day of {row.code} is not held here", source)
     elif units > row.max_units:
         yield Found("max-units", f"{units} units, over {row.max_units} a day", source)
-    cls = signer_class(facts)
     allowed = expand_classes(row.who, facts.service_date)
     if cls is not None and cls not in allowed:
         words = f"{cls} may not provide {row.code}; {', '.join(sorted(allowed))} may"
@@ -136,45 +152,61 @@ def code_checks(facts: ServiceFacts, row: ServiceCode | None, units: int, unit_w
             yield Found("age-limit", f"{row.code} is for members up to {row.max_age}, this one is {facts.member_age}")
 
 
-def place_checks(facts: ServiceFacts) -> Iterator[Found]:
+def place_checks(facts: ServiceFacts) -> tuple[Found, ...]:
     """The place is known, carries a federal share, and agrees with how the service was given."""
-    if facts.group_size is not None and facts.group_size < 2:
-        yield Found("group-size", f"a group of {facts.group_size}")
-    if facts.place_of_service is None:
-        yield Found("place-missing", "no place of service")
-        return
-    place = place_on(facts.place_of_service, facts.service_date)
-    if place is None:
-        yield Found("place-unknown", f"place {facts.place_of_service} is not in the table")
-        return
     remote = facts.delivery_mode != "in_person"
+    found = _place(facts.place_of_service, facts.delivery_mode if remote else None, facts.service_date)
+    if facts.group_size is not None and facts.group_size < 2:
+        return (Found("group-size", f"a group of {facts.group_size}"), *found)
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _place(code: str | None, given_by: str | None, day: date) -> tuple[Found, ...]:
+    """``given_by`` is how a service was given that was not in person."""
+    if code is None:
+        return (Found("place-missing", "no place of service"),)
+    place = place_on(code, day)
+    if place is None:
+        return (Found("place-unknown", f"place {code} is not in the table"),)
+    found: list[Found] = []
     if not place.federal_share:
-        yield Found("place-no-federal-share", f"place {place.code} ({place.name}) has no federal share", place.source)
-    if place.telehealth and not remote:
-        yield Found("place-mode", f"place {place.code} ({place.name}), but the service was in person")
-    if remote and not place.telehealth:
-        yield Found("remote-place", f"given by {facts.delivery_mode} with place {place.code} ({place.name})")
+        words = f"place {place.code} ({place.name}) has no federal share"
+        found.append(Found("place-no-federal-share", words, place.source))
+    if place.telehealth and given_by is None:
+        found.append(Found("place-mode", f"place {place.code} ({place.name}), but the service was in person"))
+    if given_by is not None and not place.telehealth:
+        found.append(Found("remote-place", f"given by {given_by} with place {place.code} ({place.name})"))
+    return tuple(found)
 
 
-def _present(facts: ServiceFacts, field: RequiredField) -> bool:
-    return {
+def requirement_checks(facts: ServiceFacts, system: DeliverySystem | None) -> tuple[Found, ...]:
+    """What the delivery system requires or expects on a line, and whether the programme bills there."""
+    present: dict[RequiredField, bool] = {
         "payer_id": facts.payer_id_present,
         "taxonomy": bool(facts.signer.taxonomy),
         "diagnosis": bool(facts.diagnoses),
         "plan": facts.plan_linked,
         "times": facts.started_at is not None and facts.ended_at is not None,
-    }[field]
-
-
-def requirement_checks(facts: ServiceFacts, system: DeliverySystem | None) -> Iterator[Found]:
-    """What the delivery system requires or expects on a line, and whether the programme bills there."""
+    }
+    missing = tuple(field for field, there in present.items() if not there)
     if system is None:
         words = f"no delivery system {facts.system} in {facts.state} on {facts.service_date.isoformat()}"
-        yield Found("system-unknown", words)
-        return
-    if facts.program not in system.programs:
-        words = f"{facts.program} does not bill in {system.name} ({', '.join(system.programs)} do)"
-        yield Found("program-system", words)
+        return (Found("system-unknown", words),)
+    return _requirement(facts.state, facts.system, facts.program, missing, facts.service_date)
+
+
+@lru_cache(maxsize=8192)
+def _requirement(
+    state: str, system_id: str, program: str, missing: tuple[RequiredField, ...], day: date
+) -> tuple[Found, ...]:
+    system = delivery_system(state, system_id, day)
+    if system is None:  # never: the caller has found it
+        return ()
+    found: list[Found] = []
+    if program not in system.programs:
+        words = f"{program} does not bill in {system.name} ({', '.join(system.programs)} do)"
+        found.append(Found("program-system", words))
     source = f"{system.source} (confidence {system.confidence})"
     names: dict[RequiredField, tuple[str, str]] = {
         "payer_id": ("payer-id-missing", f"no {system.payer_id_name}"),
@@ -183,32 +215,36 @@ def requirement_checks(facts: ServiceFacts, system: DeliverySystem | None) -> It
         "plan": ("plan-missing", "no objective of a plan is linked"),
         "times": ("times-missing", "begin or end time is not recorded"),
     }
-    for field in system.requires:
-        if not _present(facts, field):
-            yield Found(*names[field], source)
+    found += [Found(*names[field], source) for field in system.requires if field in missing]
     for field in system.expects:
-        if not _present(facts, field):
-            yield Found(names[field][0].replace("-missing", "-expected"), names[field][1])
+        if field in missing:
+            found.append(Found(names[field][0].replace("-missing", "-expected"), names[field][1]))
+    return tuple(found)
 
 
-def diagnosis_checks(facts: ServiceFacts) -> Iterator[Found]:
+def diagnosis_checks(facts: ServiceFacts, cls: str | None) -> Iterator[Found]:
     """Each diagnosis has the shape of a code and is open to the provider's class."""
-    cls = signer_class(facts)
     for diagnosis in facts.diagnoses:
-        code = diagnosis.upper()
-        if not _ICD10.fullmatch(code):
-            yield Found("diagnosis-malformed", f"{diagnosis} is not an ICD-10 code")
-            continue
-        dotted = code if "." in code or len(code) <= 3 else f"{code[:3]}.{code[3:]}"
-        for rule in diagnosis_rules(facts.system, facts.service_date):
-            if rule.covers(dotted) and cls not in expand_classes(rule.who, facts.service_date):
-                words = f"{dotted} by {cls or 'an unknown class'}: {rule.words}"
-                yield Found("diagnosis-class", words, f"{rule.source} (confidence {rule.confidence})")
+        yield from _diagnosis(diagnosis, cls, facts.system, facts.service_date)
 
 
-def taxonomy_checks(facts: ServiceFacts) -> Iterator[Found]:
+@lru_cache(maxsize=8192)
+def _diagnosis(diagnosis: str, cls: str | None, system: str, day: date) -> tuple[Found, ...]:
+    code = diagnosis.upper()
+    if not _ICD10.fullmatch(code):
+        return (Found("diagnosis-malformed", f"{diagnosis} is not an ICD-10 code"),)
+    dotted = code if "." in code or len(code) <= 3 else f"{code[:3]}.{code[3:]}"
+    found: list[Found] = []
+    for rule in diagnosis_rules(system, day):
+        if rule.covers(dotted) and cls not in expand_classes(rule.who, day):
+            words = f"{dotted} by {cls or 'an unknown class'}: {rule.words}"
+            found.append(Found("diagnosis-class", words, f"{rule.source} (confidence {rule.confidence})"))
+    return tuple(found)
+
+
+def taxonomy_checks(facts: ServiceFacts, cls: str | None) -> Iterator[Found]:
     """The taxonomy code belongs to the provider's class, where the table can say."""
-    cls, taxonomy = signer_class(facts), facts.signer.taxonomy
+    taxonomy = facts.signer.taxonomy
     if not taxonomy or cls is None:
         return
     answer = check_taxonomy(taxonomy, cls, facts.signer.credential_kind, facts.system, facts.service_date)
@@ -243,10 +279,14 @@ def inpatient_checks(facts: ServiceFacts) -> Iterator[Found]:
         yield Found("inpatient-lockout", words, rule.source)
 
 
-def line_modifiers(facts: ServiceFacts, row: ServiceCode | None) -> tuple[tuple[str, ...], list[Found]]:
+def line_modifiers(
+    facts: ServiceFacts, row: ServiceCode | None, cls: str | None
+) -> tuple[tuple[str, ...], list[Found]]:
     """The modifiers of the line, in order, and what was found about suggested and requested ones."""
-    known = modifiers_for(facts.system, facts.service_date)
-    fitting = [m for m in known if row is not None and _applies(m, facts, row)]
+    fitting: tuple[Modifier, ...] = ()
+    if row is not None:
+        used = (row.code, row.code_set, row.variant, facts.delivery_mode, facts.place_of_service, cls)
+        fitting = _fitting(facts.system, used, facts.group_size is not None, facts.service_date)
     found: list[Found] = []
     chosen = {m.modifier for m in fitting if m.apply == "always"}
     for wanted in facts.modifiers:
@@ -262,15 +302,21 @@ def line_modifiers(facts: ServiceFacts, row: ServiceCode | None) -> tuple[tuple[
     return tuple(dict.fromkeys(m.modifier for m in fitting if m.modifier in chosen)), found
 
 
-def _applies(modifier: Modifier, facts: ServiceFacts, row: ServiceCode) -> bool:
-    conditions: tuple[tuple[tuple[str, ...], str | None], ...] = (
-        (modifier.codes, row.code),
-        (modifier.code_sets, row.code_set),
-        (modifier.variants, row.variant),
-        (modifier.delivery, facts.delivery_mode),
-        (modifier.places, facts.place_of_service),
-        (modifier.classes, signer_class(facts)),
-    )
-    if modifier.group and facts.group_size is None:
-        return False
-    return all(not allowed or value in allowed for allowed, value in conditions)
+@lru_cache(maxsize=8192)
+def _fitting(system: str, used: tuple[str | None, ...], grouped: bool, day: date) -> tuple[Modifier, ...]:
+    """The modifiers that fit a service: its code, code set, variant, delivery, place and class, alone or in a group."""
+
+    def fits(modifier: Modifier) -> bool:
+        allowed = (
+            modifier.codes,
+            modifier.code_sets,
+            modifier.variants,
+            modifier.delivery,
+            modifier.places,
+            modifier.classes,
+        )
+        return (grouped or not modifier.group) and all(
+            not names or value in names for names, value in zip(allowed, used, strict=True)
+        )
+
+    return tuple(modifier for modifier in modifiers_for(system, day) if fits(modifier))

@@ -7,7 +7,7 @@ every reason at once. Which check blocks and which only flags is data (billing_c
 from __future__ import annotations
 
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import msgspec
@@ -144,17 +144,21 @@ def sort_findings(found: list[Found], day: date) -> tuple[tuple[Block, ...], tup
     blocks: list[Block] = []
     flags: list[Block] = []
     for item in found:
-        rows = sorted((row for row in check_rows() if row.code == item.code), key=lambda row: row.effective_from)
-        if not rows:
-            raise LookupError(f"no check {item.code} in the check table")
-        for row in rows:
-            if row.in_force(day) or (day < rows[0].effective_from and row is rows[0]):
-                made = Block(
-                    code=item.code,
-                    words=item.words,
-                    mend=row.mend,
-                    source=item.source or row.source,
-                    confidence=row.confidence,
-                )
-                (blocks if row.severity == "block" else flags).append(made)
+        for row in _rows_of(item.code, day):
+            made = Block(
+                code=item.code,
+                words=item.words,
+                mend=row.mend,
+                source=item.source or row.source,
+                confidence=row.confidence,
+            )
+            (blocks if row.severity == "block" else flags).append(made)
     return tuple(blocks), tuple(flags)
+
+
+@lru_cache(maxsize=8192)
+def _rows_of(code: str, day: date) -> tuple[CheckRow, ...]:
+    rows = sorted((row for row in check_rows() if row.code == code), key=lambda row: row.effective_from)
+    if not rows:
+        raise LookupError(f"no check {code} in the check table")
+    return tuple(row for row in rows if row.in_force(day) or (day < rows[0].effective_from and row is rows[0]))

@@ -167,21 +167,18 @@ def _tables() -> _Tables:
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=4096)
 def credential_kinds(day: date) -> tuple[CredentialKind, ...]:
     """Every kind in force on ``day``, in the table's order."""
     return tuple(row for row in _tables().kind if row.in_force(day))
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=4096)
 def kind_named(kind: str, day: date) -> CredentialKind | None:
     """The kind of that id in force on ``day``, or None."""
     return next((row for row in credential_kinds(day) if row.id == kind), None)
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=4096)
 def provider_class(credential_kind: str, day: date) -> ClassAnswer:
     """The provider class that a credential kind gives on ``day``, with the source of that."""
     kind = kind_named(credential_kind, day)

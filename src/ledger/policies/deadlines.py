@@ -16,7 +16,7 @@ How a deadline is counted, for every rule:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -81,6 +81,39 @@ def _words(deadline: Deadline, started_fold: int, due_fold: int) -> str:
     return deadline._told()
 
 
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """What one reading of a rule allows documents whose clock started on one day: so many hours, or until a day's end.
+
+    ``until`` is an instant in UTC, and ``until_told`` the same as text in the agency's zone.
+    """
+
+    rule: Rule
+    reading: Reading
+    policy_version: str
+    zone: ZoneInfo
+    span: timedelta = timedelta()
+    until: datetime | None = None
+    until_told: str = ""
+
+    def due(self, started: datetime) -> datetime:
+        """The last instant that is on time, in UTC, for a clock that started at this instant of that day, in UTC."""
+        return started + self.span if self.until is None else self.until
+
+    def told(self, due: datetime) -> str:
+        """That instant as text in the agency's zone."""
+        return _local_text(due, self.zone) if self.until is None else self.until_told
+
+    @property
+    def selector(self) -> str:
+        """The reading with its version, as :func:`deadline` takes it."""
+        return f"{self.reading.id}@{self.reading.version}"
+
+
+@lru_cache(maxsize=32_768)
+def _local_text(at: datetime, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).isoformat()
+
+
 def moment(at: datetime) -> str:
     """A time as a person reads it: ``Fri 20 Nov 2026 15:00 PST``, with seconds only where there are any."""
     clock = f"{at:%H:%M:%S}" if at.second or at.microsecond else f"{at:%H:%M}"
@@ -140,24 +173,60 @@ def _known(
 
 
 def _deadline(book: RuleBook, rule_id: str, reading: str, from_: datetime, days: Calendar, zone: str) -> Deadline:
-    rule = book.rule(rule_id)
     started = in_zone(from_, zone)
-    row = pick(rule, reading, started.date())
-    due, steps = _count(row, started, days)
+    limit = _limit(book, rule_id, reading, started.date(), days, zone)
+    rule, row, due = limit.rule, limit.reading, limit.due(instant(from_))
     return Deadline(
-        due=due,
+        due=due.astimezone(limit.zone),
         rule_id=rule.id,
         reading=row.id,
-        policy_version=row.policy_version,
+        policy_version=limit.policy_version,
         calendar_version=days.version,
         zone=zone,
-        steps=steps,
+        steps=_hour_steps(started, due) if limit.until is None else _day_steps(row, started.date(), days)[1],
         started=started,
         clock=rule.clock,
         role=rule.role,
         title=rule.title,
         limit=row.limit,
     )
+
+
+def limits_for(document: str, program: str, day: date) -> tuple[Limit, ...]:
+    """As :func:`deadlines_for`, for every document of a service that ended on ``day`` in the agency's zone."""
+    return _usual_limits(document, program, day)
+
+
+@lru_cache(maxsize=8192)
+def _usual_limits(document: str, program: str, day: date) -> tuple[Limit, ...]:
+    book = rule_book()
+    days = program_calendar(program, None, book=book)
+    rules, _ = book.governing(document, program, day)
+    return tuple(limit_of(rule.id, reading, day, days, book) for rule in rules for reading in reading_ids(rule, day))
+
+
+def limit_of(rule_id: str, reading: str, day: date, days: Calendar, book: RuleBook) -> Limit:
+    """What a rule under one reading allows documents whose clock started on ``day``; errors as for :func:`deadline`."""
+    if book is rule_book():
+        return _known_limit(rule_id, reading, day, days.id, days.version, _By(days))
+    return _limit(book, rule_id, reading, day, days, days.zone)
+
+
+@lru_cache(maxsize=32_768)
+def _known_limit(rule_id: str, reading: str, day: date, calendar_id: str, calendar_version: str, by: _By) -> Limit:
+    return _limit(rule_book(), rule_id, reading, day, by.days, by.days.zone)
+
+
+def _limit(book: RuleBook, rule_id: str, reading: str, day: date, days: Calendar, zone: str) -> Limit:
+    rule = book.rule(rule_id)
+    row, at = pick(rule, reading, day), ZoneInfo(zone)
+    if row.unit == "elapsed_hours":
+        hours = timedelta(hours=row.amount)
+        return Limit(rule=rule, reading=row, policy_version=row.policy_version, zone=at, span=hours)
+    last, _ = _day_steps(row, day, days)
+    until = _day_start(last + timedelta(days=1), at) - _TICK
+    told = until.astimezone(at).isoformat()
+    return Limit(rule=rule, reading=row, policy_version=row.policy_version, zone=at, until=until, until_told=told)
 
 
 def deadlines_for(
@@ -236,33 +305,29 @@ def in_zone(at: datetime, zone: str) -> datetime:
     return instant(at).astimezone(ZoneInfo(zone))
 
 
-def _count(row: Reading, started: datetime, days: Calendar) -> tuple[datetime, tuple[Step, ...]]:
-    if row.unit == "elapsed_hours":
-        return _count_hours(row, started)
-    day = started.date()
-    last, steps = (
-        days.add_business_days(day, row.amount) if row.unit == "business_days" else add_calendar_days(day, row.amount)
-    )
-    return (_day_start(last + timedelta(days=1), started) - _TICK).astimezone(started.tzinfo), steps
+def _day_steps(row: Reading, day: date, days: Calendar) -> tuple[date, tuple[Step, ...]]:
+    if row.unit == "business_days":
+        return days.add_business_days(day, row.amount)
+    return add_calendar_days(day, row.amount)
 
 
-def _count_hours(row: Reading, started: datetime) -> tuple[datetime, tuple[Step, ...]]:
-    start, total = started.astimezone(UTC), timedelta(hours=row.amount)
-    at, passed, steps = start, timedelta(), list[Step]()
-    while passed < total:
+def _hour_steps(started: datetime, due: datetime) -> tuple[Step, ...]:
+    """The hours from the start until they have all passed, by the days in which they passed."""
+    at, passed, steps = started.astimezone(UTC), timedelta(), list[Step]()
+    while at < due:
         local = at.astimezone(started.tzinfo)
-        until = min(_day_start(local.date() + timedelta(days=1), started), start + total)
+        until = min(_day_start(local.date() + timedelta(days=1), started.tzinfo), due)
         part = until - at
         passed += part
         why = f"{_hours(part)}, {_hours(passed)} in all{_clock_change(local, until.astimezone(started.tzinfo))}"
         steps.append(Step(day=local.date(), counted=True, why=why, elapsed=part))
         at = until
-    return at.astimezone(started.tzinfo), tuple(steps)
+    return tuple(steps)
 
 
-def _day_start(day: date, like: datetime) -> datetime:
-    """The instant, in UTC, at which a day begins in the zone of ``like``."""
-    return datetime.combine(day, time(), tzinfo=like.tzinfo).astimezone(UTC)
+def _day_start(day: date, zone: tzinfo | None) -> datetime:
+    """The instant, in UTC, at which a day begins in a zone."""
+    return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
 
 
 def _clock_change(before: datetime, after: datetime) -> str:

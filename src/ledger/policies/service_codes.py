@@ -236,21 +236,18 @@ def _systems() -> tuple[DeliverySystem, ...]:
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=4096)
 def codes_for(state: str, system: str, day: date) -> tuple[ServiceCode, ...]:
     """Every code the table holds for the system on the service date, in the table's order."""
     return tuple(row for row in _codes() if row.state == state and row.system == system and row.in_force(day))
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=4096)
 def code_on(state: str, system: str, code: str, variant: Variant, day: date) -> ServiceCode | None:
     """The row of one code on the service date, or None."""
     return next((row for row in codes_for(state, system, day) if row.code == code and row.variant == variant), None)
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=4096)
 def unit_rule(rule_id: str, day: date) -> UnitRule:
     """The unit rule of that id on ``day``. Raises ``LookupError`` when the table has none."""
     for row in _units().unit_rule:
@@ -266,7 +263,6 @@ def combine_readings(day: date) -> tuple[CombineReading, ...]:
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=4096)
 def modifiers_for(system: str, day: date) -> tuple[Modifier, ...]:
     """The modifiers a system knows on ``day``, in the order they stand on a line."""
     rows = [row for row in _modifiers() if system in row.systems and row.in_force(day)]
@@ -274,31 +270,33 @@ def modifiers_for(system: str, day: date) -> tuple[Modifier, ...]:
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=4096)
 def places_on(day: date) -> tuple[Place, ...]:
     """The places of service in force on ``day``."""
     return tuple(row for row in _places() if row.in_force(day))
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=4096)
 def place_on(code: str, day: date) -> Place | None:
     """The place of that code on ``day``, or None."""
     return next((row for row in places_on(day) if row.code == code), None)
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=4096)
 def diagnosis_rules(system: str, day: date) -> tuple[DiagnosisRule, ...]:
     """The diagnosis rules of a system on ``day``."""
     return tuple(row for row in _diagnoses() if system in row.systems and row.in_force(day))
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=4096)
 def delivery_system(state: str, system: str, day: date) -> DeliverySystem | None:
     """The delivery system on ``day``, or None."""
     return next((r for r in _systems() if r.state == state and r.system == system and r.in_force(day)), None)
+
+
+@lru_cache(maxsize=8192)
+def units_on(rule_id: str, minutes: int, day: date) -> UnitsAnswer:
+    """Units for ``minutes`` of direct time under a rule as it is on ``day``; errors as for the two that it asks."""
+    return units_for(unit_rule(rule_id, day), minutes)
 
 
 def units_for(rule: UnitRule, minutes: int) -> UnitsAnswer:

@@ -60,14 +60,12 @@ def _tables() -> _Tables:
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=4096)
 def provider_classes(day: date) -> tuple[ProviderClass, ...]:
     """The classes in force on ``day``, in the table's order."""
     return tuple(row for row in _tables().classes if row.in_force(day))
 
 
 @lru_cache(maxsize=8192)
-@lru_cache(maxsize=4096)
 def class_named(provider_class_id: str, day: date) -> ProviderClass | None:
     """The class of that id in force on ``day``, or None."""
     return next((row for row in provider_classes(day) if row.id == provider_class_id), None)
@@ -75,6 +73,11 @@ def class_named(provider_class_id: str, day: date) -> ProviderClass | None:
 
 def expand_classes(names: Iterable[str], day: date) -> frozenset[str]:
     """The class ids that ``names`` stands for, groups opened. Raises ``ValueError`` for a name in neither table."""
+    return _expanded(tuple(names), day)
+
+
+@lru_cache(maxsize=8192)
+def _expanded(names: tuple[str, ...], day: date) -> frozenset[str]:
     classes = {row.id for row in provider_classes(day)}
     groups = {row.id: row.members for row in _tables().groups if row.in_force(day)}
     found: set[str] = set()
@@ -88,6 +91,7 @@ def expand_classes(names: Iterable[str], day: date) -> frozenset[str]:
     return frozenset(found)
 
 
+@lru_cache(maxsize=8192)
 def check_taxonomy(
     taxonomy: str, provider_class_id: str, credential_kind: str | None, system: str, day: date
 ) -> TaxonomyAnswer:

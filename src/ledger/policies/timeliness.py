@@ -2,7 +2,7 @@
 
 The verdicts are those of one moment, ``as_at``: a signature, a request or a decision made later is not known yet. The
 adopted readings come in from outside (:mod:`ledger.policies.adoption`, by the date of the service) and are
-marked; the others stand beside them.
+marked; the others stand beside them. What is decided is decided by :mod:`ledger.policies.rulings`; here are its words.
 
 An extension moves the employer's deadline only. It never shortens it, never touches the state's, and never changes a
 Full / Partial / Non rating, which counts from the service. A request made after the deadline is accepted and
@@ -13,42 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
 
 import msgspec
 
 from ledger.policies.calendar import Calendar
-from ledger.policies.deadline_rules import (
-    Rating,
-    Role,
-    Rule,
-    RuleBook,
-    RuleError,
-    pick_rating,
-    rule_book,
-    split_selector,
-)
-from ledger.policies.deadlines import Deadline, deadline, in_zone, instant, moment, program_calendar, reading_ids
+from ledger.policies.deadline_rules import Role, Rule, RuleBook, RuleError, rule_book
+from ledger.policies.deadlines import Deadline, Limit, deadline, in_zone, instant, moment, program_calendar
+from ledger.policies.rulings import Extension, ExtensionState, Known, Outcome, Ruling, decide, known, questions
 
-#: ``full``, ``partial`` and ``non`` are PSC-14's ratings; ``pending`` is unsigned and not due, ``overdue`` unsigned and
-#: past the (first) deadline.
-Outcome = Literal["on_time", "late", "full", "partial", "non", "pending", "overdue"]
-#: What became of the request for more time, as known at the moment asked about.
-ExtensionState = Literal["granted", "refused", "undecided", "asked_after_signature"]
-
-
-class Extension(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for more time, and the supervisor's decision. ``granted`` None is undecided. Times are aware."""
-
-    requested_at: datetime
-    decided_at: datetime | None = None
-    granted: bool | None = None
-
-    def __post_init__(self) -> None:
-        if (self.decided_at is None) != (self.granted is None):
-            raise ValueError("a decision has a time and an answer, or neither")
-        if self.decided_at is not None and instant(self.decided_at) < instant(self.requested_at):
-            raise ValueError("a request for more time was decided before it was made")
+__all__ = ["Extension", "ExtensionState", "Outcome", "Verdict", "Verdicts", "rate"]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,37 +72,6 @@ class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
         return next((v for v in self.verdicts if v.rule_id == rule_id and v.adopted), None)
 
 
-class _Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked, once, for all rules: the moment, the signature as then known, and where the days come from."""
-
-    started: datetime
-    signed_at: datetime | None
-    as_at: datetime
-    extension: Extension | None
-    adopted: Mapping[str, str]
-    days: Calendar
-    book: RuleBook
-
-    def deadline(self, rule_id: str, selector: str) -> Deadline:
-        return deadline(rule_id, selector, self.started, calendar=self.days, book=self.book)
-
-    def selectors(self, rule: Rule) -> list[tuple[str, bool]]:
-        """Every reading in force on the day of the service, and whether it is the adopted one."""
-        chosen = self.adopted.get(rule.id, rule.default)
-        return self._with_adopted(reading_ids(rule, self.started.date()), chosen)
-
-    def rating_selectors(self, rating: Rating) -> list[tuple[str, bool]]:
-        day = self.started.date()
-        ids = list(dict.fromkeys(reading.id for reading in rating.readings if reading.in_force(day)))
-        return self._with_adopted(ids, self.adopted.get(rating.id, rating.default))
-
-    def _with_adopted(self, ids: list[str], chosen: str) -> list[tuple[str, bool]]:
-        reading = split_selector(chosen)[0]
-        if reading not in ids:  # pick() then says whether it is unknown or not in force
-            return [(found, False) for found in ids] + [(chosen, True)]
-        return [(chosen, True) if found == reading else (found, False) for found in ids]
-
-
 def rate(
     document: str,
     program: str,
@@ -151,182 +93,115 @@ def rate(
     """
     used = book or rule_book()
     days = program_calendar(program, calendar, book=used)
-    now = in_zone(as_at, days.zone)
-    signed = None if signed_at is None else in_zone(signed_at, days.zone)
-    asked = _Asked(
-        started=in_zone(service_ended_at, days.zone),
-        signed_at=signed if signed is not None and instant(signed) <= instant(now) else None,
-        as_at=now,
-        extension=_as_known(extension, now, days.zone),
-        adopted=adopted or {},
-        days=days,
-        book=used,
-    )
-    rules, ratings = used.governing(document, program, asked.started.date())
-    extensions = [rule for rule in rules if rule.role == "extension"]
-    verdicts: list[Verdict] = []
-    for rule in rules:
-        if rule.role == "policy":
-            verdicts += _policy(rule, extensions, asked)
-        elif rule.role == "state":
-            verdicts += [_state(rule, selector, mine, asked) for selector, mine in asked.selectors(rule)]
-    for rating in ratings:
-        verdicts += [_rating(rating, selector, mine, asked) for selector, mine in asked.rating_selectors(rating)]
+    started = in_zone(service_ended_at, days.zone)
+    facts = known(started, signed_at, as_at, extension)
+    own = None if calendar is None else days
+    asked = questions(document, program, started.date(), adopted=adopted, calendar=own, book=used)
+    telling = _Telling(facts=facts, started=started, days=days, book=used)
     return Verdicts(
         document=document,
         program=program,
-        service_ended_at=asked.started,
-        signed_at=asked.signed_at,
-        as_at=now,
-        verdicts=tuple(verdicts),
+        service_ended_at=started,
+        signed_at=None if facts.signed_at is None else in_zone(facts.signed_at, days.zone),
+        as_at=in_zone(as_at, days.zone),
+        verdicts=tuple(telling.verdict(ruling) for ruling in decide(asked, facts, adopted)),
     )
 
 
-def _policy(rule: Rule, extensions: list[Rule], asked: _Asked) -> list[Verdict]:
-    found: list[Verdict] = []
-    for selector, mine in asked.selectors(rule):
-        due = asked.deadline(rule.id, selector)
-        is_default = mine and rule.id not in asked.adopted
-        state, late, why = _extension(asked, due) if extensions else (None, False, ())
-        if state != "granted":
-            outcome, said = _in_time(due, asked)
-            found.append(
-                Verdict(
-                    rule_id=rule.id,
-                    reading=due.reading,
-                    policy_version=due.policy_version,
-                    role=rule.role,
-                    outcome=outcome,
-                    due=due,
-                    deadlines=(due,),
-                    reasons=(due.words(), *why, said),
-                    adopted=mine,
-                    is_default=is_default,
-                    extension=state,
-                    requested_late=late,
-                )
+class _Telling(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells what was decided: the facts as then known, and where the days come from."""
+
+    facts: Known
+    started: datetime
+    days: Calendar
+    book: RuleBook
+
+    def verdict(self, ruling: Ruling) -> Verdict:
+        question = ruling.question
+        second = question.partial or ruling.longer
+        due, other = self._deadline(question.limit), None if second is None else self._deadline(second)
+        if other is not None and question.role == "rating":
+            reasons = self._rating(ruling, due, other)
+        elif question.role == "state":
+            reasons = self._state(ruling, due)
+        else:
+            reasons = self._policy(ruling, due, other)
+        return Verdict(
+            rule_id=question.owner.id,
+            reading=question.reading,
+            policy_version=question.policy_version,
+            role=question.role,
+            outcome=ruling.outcome,
+            due=due if other is None or ruling.counted is question.limit else other,
+            deadlines=(due,) if other is None else (due, other),
+            reasons=tuple(reasons),
+            adopted=ruling.adopted,
+            is_default=ruling.is_default,
+            extension_reading=ruling.extension_reading,
+            extension=ruling.extension,
+            requested_late=ruling.requested_late,
+            at_best=ruling.at_best,
+        )
+
+    def _deadline(self, limit: Limit) -> Deadline:
+        return deadline(limit.rule.id, limit.selector, self.started, calendar=self.days, book=self.book)
+
+    def _at(self, at: datetime) -> str:
+        return moment(in_zone(at, self.days.zone))
+
+    def _policy(self, ruling: Ruling, due: Deadline, extended: Deadline | None) -> list[str]:
+        reasons = [due.words(), *self._request(ruling, due)]
+        if extended is not None:
+            reasons.append(extended.words())
+            if ruling.counted is not ruling.longer:
+                reasons.append(_SHORTER)
+        return [*reasons, self._in_time(extended if ruling.counted is ruling.longer and extended else due)]
+
+    def _state(self, ruling: Ruling, due: Deadline) -> list[str]:
+        reasons = [due.words(), self._in_time(due)]
+        if self.facts.extension is not None:
+            reasons.append("An extension given by the employer does not move the state's deadline.")
+        owner = ruling.question.owner
+        if ruling.outcome == "late" and isinstance(owner, Rule) and owner.when_late:
+            reasons.append(f"{owner.when_late}.")
+        return reasons
+
+    def _rating(self, ruling: Ruling, full: Deadline, partial: Deadline) -> list[str]:
+        reasons = [f"Full: {full.words()}", f"Partial: {partial.words()}"]
+        if full.met_by(partial.due):
+            reasons.append(
+                "The limit for Partial does not end after the limit for Full, so no note of this service is Partial."
             )
-            continue
-        for longer in extensions:
-            for longer_selector, longer_mine in asked.selectors(longer):
-                extended = asked.deadline(longer.id, longer_selector)
-                counts, kept = (due, (_SHORTER,)) if due.met_by(extended.due) else (extended, ())
-                outcome, said = _in_time(counts, asked)
-                found.append(
-                    Verdict(
-                        rule_id=rule.id,
-                        reading=due.reading,
-                        policy_version=due.policy_version,
-                        role=rule.role,
-                        outcome=outcome,
-                        due=counts,
-                        deadlines=(due, extended),
-                        reasons=(due.words(), *why, extended.words(), *kept, said),
-                        adopted=mine and longer_mine,
-                        is_default=is_default and longer.id not in asked.adopted,
-                        extension_reading=extended.reading,
-                        extension=state,
-                        requested_late=late,
-                    )
-                )
-    return found
+        if self.facts.signed_at is None:
+            return [*reasons, f"Not signed at {self._at(self.facts.as_at)}: at best {ruling.at_best}."]
+        return [*reasons, f"Signed {self._at(self.facts.signed_at)}: {ruling.outcome}."]
+
+    def _in_time(self, due: Deadline) -> str:
+        facts = self.facts
+        if facts.signed_at is None:
+            if due.met_by(facts.as_at):
+                return f"Not signed at {self._at(facts.as_at)}: not due yet."
+            return f"Not signed at {self._at(facts.as_at)}: overdue since {moment(due.due)}."
+        early = "" if facts.started <= facts.signed_at else ", before the service had ended"
+        return f"Signed {self._at(facts.signed_at)}{early}: {'on time' if due.met_by(facts.signed_at) else 'late'}."
+
+    def _request(self, ruling: Ruling, due: Deadline) -> tuple[str, ...]:
+        """What the request for more time does to this deadline, in words."""
+        request = self.facts.extension
+        if request is None or ruling.extension is None:
+            return ()
+        when = f"More time was asked for {self._at(request.requested_at)}"
+        if ruling.requested_late:
+            when += f", after the deadline of {moment(due.due)}: accepted, and marked late"
+        if ruling.extension == "asked_after_signature":
+            return (f"{when}; the note was signed already, so nothing is extended.",)
+        if request.decided_at is None:
+            return (f"{when}; not decided yet, so the deadline stands.",)
+        if ruling.extension == "refused":
+            return (f"{when}; refused {self._at(request.decided_at)}, so the deadline stands.",)
+        signed = self.facts.signed_at
+        after = signed is not None and signed < instant(request.decided_at)
+        return (f"{when}; granted {self._at(request.decided_at)}{', after the signature' if after else ''}.",)
 
 
 _SHORTER = "The extension does not end after the deadline itself, and more time never means less: the deadline stands."
-
-
-def _state(rule: Rule, selector: str, mine: bool, asked: _Asked) -> Verdict:
-    due = asked.deadline(rule.id, selector)
-    outcome, said = _in_time(due, asked)
-    reasons = [due.words(), said]
-    if asked.extension is not None:
-        reasons.append("An extension given by the employer does not move the state's deadline.")
-    if outcome == "late" and rule.when_late:
-        reasons.append(f"{rule.when_late}.")
-    return Verdict(
-        rule_id=rule.id,
-        reading=due.reading,
-        policy_version=due.policy_version,
-        role=rule.role,
-        outcome=outcome,
-        due=due,
-        deadlines=(due,),
-        reasons=tuple(reasons),
-        adopted=mine,
-        is_default=mine and rule.id not in asked.adopted,
-    )
-
-
-def _rating(rating: Rating, selector: str, mine: bool, asked: _Asked) -> Verdict:
-    row = pick_rating(rating, selector, asked.started.date())
-    full = asked.deadline(rating.full_rule, row.full)
-    partial = asked.deadline(rating.partial_rule, row.partial)
-    reasons = [f"Full: {full.words()}", f"Partial: {partial.words()}"]
-    if full.met_by(partial.due):
-        reasons.append(
-            "The limit for Partial does not end after the limit for Full, so no note of this service is Partial."
-        )
-    at = asked.signed_at or asked.as_at
-    grade: Outcome = "full" if full.met_by(at) else "partial" if partial.met_by(at) else "non"
-    outcome: Outcome = grade
-    if asked.signed_at is None:
-        outcome = "pending" if grade == "full" else "overdue"
-        reasons.append(f"Not signed at {moment(asked.as_at)}: at best {grade}.")
-    else:
-        reasons.append(f"Signed {moment(asked.signed_at)}: {grade}.")
-    return Verdict(
-        rule_id=rating.id,
-        reading=row.id,
-        policy_version=row.policy_version,
-        role="rating",
-        outcome=outcome,
-        due=full,
-        deadlines=(full, partial),
-        reasons=tuple(reasons),
-        adopted=mine,
-        is_default=mine and rating.id not in asked.adopted,
-        at_best=grade if asked.signed_at is None else None,
-    )
-
-
-def _in_time(due: Deadline, asked: _Asked) -> tuple[Outcome, str]:
-    if asked.signed_at is None:
-        if due.met_by(asked.as_at):
-            return "pending", f"Not signed at {moment(asked.as_at)}: not due yet."
-        return "overdue", f"Not signed at {moment(asked.as_at)}: overdue since {moment(due.due)}."
-    on_time = due.met_by(asked.signed_at)
-    early = "" if instant(asked.started) <= instant(asked.signed_at) else ", before the service had ended"
-    said = f"Signed {moment(asked.signed_at)}{early}: {'on time' if on_time else 'late'}."
-    return ("on_time" if on_time else "late"), said
-
-
-def _extension(asked: _Asked, due: Deadline) -> tuple[ExtensionState | None, bool, tuple[str, ...]]:
-    """What the request for more time does to this deadline: its state, whether it was made late, and the words."""
-    request = asked.extension
-    if request is None:
-        return None, False, ()
-    late = not due.met_by(request.requested_at)
-    when = f"More time was asked for {moment(request.requested_at)}"
-    when += f", after the deadline of {moment(due.due)}: accepted, and marked late" if late else ""
-    if asked.signed_at is not None and instant(request.requested_at) >= instant(asked.signed_at):
-        return "asked_after_signature", late, (f"{when}; the note was signed already, so nothing is extended.",)
-    if request.decided_at is None:
-        return "undecided", late, (f"{when}; not decided yet, so the deadline stands.",)
-    if not request.granted:
-        return "refused", late, (f"{when}; refused {moment(request.decided_at)}, so the deadline stands.",)
-    after = asked.signed_at is not None and instant(asked.signed_at) < instant(request.decided_at)
-    return (
-        "granted",
-        late,
-        (f"{when}; granted {moment(request.decided_at)}{', after the signature' if after else ''}.",),
-    )
-
-
-def _as_known(extension: Extension | None, now: datetime, zone: str) -> Extension | None:
-    """The request and decision as known at ``now``, with their times in the agency's zone."""
-    if extension is None or instant(requested := in_zone(extension.requested_at, zone)) > instant(now):
-        return None
-    decided = None if extension.decided_at is None else in_zone(extension.decided_at, zone)
-    if decided is None or instant(decided) > instant(now):
-        return Extension(requested_at=requested)
-    return Extension(requested_at=requested, decided_at=decided, granted=extension.granted)

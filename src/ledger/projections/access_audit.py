@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, select
 
-from ledger.aggregates.access import AccessGranted
+from ledger.aggregates.access import AccessGranted, ChartShown
 from ledger.clock import to_text
 from ledger.grants import Grant
 from ledger.projections.base import Happened, Key, Projection
@@ -51,10 +51,11 @@ access_audit = Projection(
 )
 
 
-@access_audit.on(AccessGranted, keys=lambda h: [(h.stream_id, chart_id) for chart_id in _chart_ids(h.event)])
+@access_audit.on(AccessGranted, keys=lambda h: [(h.stream_id, chart_id) for chart_id in _charts(h.event)])
 def shown(row: ChartAccess | None, happened: Happened[AccessGranted], key: Key) -> ChartAccess:
     event, envelope = happened.event, happened.recorded.row
-    chart = next(chart for chart in event.charts if chart.chart_id == key[1])
+    charts = _charts(event)
+    chart = charts[key[1]]
     return ChartAccess(
         access_id=happened.stream_id,
         chart_id=chart.chart_id,
@@ -70,13 +71,22 @@ def shown(row: ChartAccess | None, happened: Happened[AccessGranted], key: Key) 
         position_shown=chart.position,
         as_known_at=None if event.as_known_at is None else to_text(event.as_known_at),
         as_of=None if event.as_of is None else event.as_of.isoformat(),
-        charts=len(_chart_ids(event)),
+        charts=len(charts),
     )
 
 
-def _chart_ids(event: AccessGranted) -> list[str]:
-    """The charts of an access, each once, in their order."""
-    return list(dict.fromkeys(chart.chart_id for chart in event.charts))
+_last: tuple[AccessGranted, dict[str, ChartShown]] | None = None
+
+
+def _charts(event: AccessGranted) -> dict[str, ChartShown]:
+    """The charts of an access by their ids, each once as it is first named; kept from one row of it to the next."""
+    global _last
+    if _last is None or _last[0] is not event:
+        charts: dict[str, ChartShown] = {}
+        for chart in event.charts:
+            charts.setdefault(chart.chart_id, chart)
+        _last = (event, charts)
+    return _last[1]
 
 
 def reads_of(

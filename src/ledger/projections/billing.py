@@ -16,7 +16,7 @@ import msgspec
 from ledger.aggregates.contact import ContactCorrected, ContactEnteredInError, ContactRecorded, corrected_fields
 from ledger.aggregates.note_events import NoteCosigned, NoteDrafted, NoteEnteredInError, NoteSigned
 from ledger.policies.billing import BillingLine, Block, ServiceFacts, SignerFacts, claim_line
-from ledger.policies.billing_programs import code_of, cosign_needed, finding, local_time
+from ledger.policies.billing_programs import code_of, cosign_needed, finding, local_time, program_zone
 from ledger.policies.credentials import Credential
 from ledger.policies.service_codes import DeliveryMode, Variant
 from ledger.projections.base import Happened, Key, Projection
@@ -71,7 +71,7 @@ class BillingRow(msgspec.Struct, frozen=True, kw_only=True):
     staff_id: str
     program: str
     contact_kind: str
-    service_day: str
+    service_day: str = ""
     started_at: str
     ended_at: str
     direct_minutes: int
@@ -113,6 +113,27 @@ billing = Projection(
     BillingRow,
     key=("contact_id",),
     indexes=(("service_day",), ("staff_id", "service_day"), ("client_id", "service_day")),
+    derived=(
+        "service_day",
+        "status",
+        "blocked",
+        "code",
+        "default_code",
+        "variant",
+        "state",
+        "system",
+        "units",
+        "unit_words",
+        "modifiers",
+        "signer_id",
+        "signer_name",
+        "credential",
+        "taxonomy",
+        "signed_at",
+        "blocks",
+        "flags",
+        "steps",
+    ),
 )
 
 
@@ -189,6 +210,9 @@ def _against_the_note(row: BillingRow, facts: ServiceFacts) -> list[tuple[str, s
     note = note_of(row)
     if note is None or note.signed_at is None:
         return []
+    same = note.started_at == facts.started_at and note.ended_at == facts.ended_at and note.started_at <= note.ended_at
+    if same and program_zone(row.program) is not None:
+        return []
     first, last = (local_time(row.program, moment) for moment in (note.started_at, note.ended_at))
     if not first.date() <= facts.service_date <= last.date():
         words = f"the note was signed for a service on {first.date()}; the contact is now on {facts.service_date}"
@@ -200,15 +224,15 @@ def _against_the_note(row: BillingRow, facts: ServiceFacts) -> list[tuple[str, s
     return []
 
 
-def _settle(row: BillingRow, happened: Happened[Any]) -> BillingRow:
-    """The row with the event it now also comes from, and everything that follows from its facts."""
+@billing.derive
+def settled(row: BillingRow) -> BillingRow:
+    """The claim line that follows from a service's facts, and every reason that blocks it."""
     note = note_of(row)
     credential = note.credential if note else None
     started = datetime.fromisoformat(row.started_at)
     answer = code_of(row.program, row.contact_kind, row.service_code, credential, row.direct_minutes, started)
     row = msgspec.structs.replace(
         row,
-        events=(*row.events, reference(happened)),
         service_day=started.date().isoformat(),
         state=answer.state,
         system=answer.system,
@@ -241,6 +265,11 @@ def _settle(row: BillingRow, happened: Happened[Any]) -> BillingRow:
     )
 
 
+def _with(row: BillingRow, happened: Happened[Any], **changes: Any) -> BillingRow:
+    """The row with what an event changes, and with the event it now also comes from."""
+    return msgspec.structs.replace(row, events=(*row.events, reference(happened)), **changes)
+
+
 def _by_contact(happened: Happened[Any]) -> list[Key]:
     return [(happened.event.contact_id,)]
 
@@ -268,7 +297,6 @@ def recorded(row: BillingRow | None, happened: Happened[ContactRecorded], key: K
         staff_id=event.staff_id,
         program=event.program,
         contact_kind=event.contact_kind,
-        service_day="",
         started_at=_local(event.program, event.started_at),
         ended_at=_local(event.program, event.ended_at),
         direct_minutes=event.direct_minutes,
@@ -282,7 +310,7 @@ def recorded(row: BillingRow | None, happened: Happened[ContactRecorded], key: K
         cin=event.cin,
         diagnoses=event.diagnoses,
     )
-    return _settle(fresh, happened)
+    return _with(fresh, happened)
 
 
 @billing.on(ContactCorrected, keys=_by_stream)
@@ -292,19 +320,19 @@ def corrected(row: BillingRow | None, happened: Happened[ContactCorrected], key:
         name: _local(row.program, value) if isinstance(value, datetime) else value
         for name, value in corrected_fields(happened.event).items()
     }
-    return _settle(msgspec.structs.replace(row, **fields), happened)
+    return _with(row, happened, **fields)
 
 
 @billing.on(ContactEnteredInError, keys=_by_stream)
 def contact_in_error(row: BillingRow | None, happened: Happened[ContactEnteredInError], key: Key) -> BillingRow:
-    return _settle(msgspec.structs.replace(_known(row), in_error=True), happened)
+    return _with(_known(row), happened, in_error=True)
 
 
 @billing.on(NoteDrafted, keys=_by_contact)
 def drafted(row: BillingRow | None, happened: Happened[NoteDrafted], key: Key) -> BillingRow:
     row, event = _known(row), happened.event
     note = NoteFacts(note_id=happened.stream_id, started_at=event.service_started_at, ended_at=event.service_ended_at)
-    return _settle(msgspec.structs.replace(row, notes=(*row.notes, note)), happened)
+    return _with(row, happened, notes=(*row.notes, note))
 
 
 @billing.on(NoteSigned, keys=_by_contact)
@@ -335,9 +363,8 @@ def note_in_error(row: BillingRow | None, happened: Happened[NoteEnteredInError]
 def _noted(row: BillingRow | None, happened: Happened[Any], **changes: Any) -> BillingRow:
     """The row with its note changed; a note that was never drafted for this contact is an error."""
     row = _known(row)
-    if happened.stream_id not in {note.note_id for note in row.notes}:
+    note_id = happened.stream_id
+    if not any(note.note_id == note_id for note in row.notes):
         raise LookupError("a note was signed that was not drafted")
-    notes = tuple(
-        msgspec.structs.replace(note, **changes) if note.note_id == happened.stream_id else note for note in row.notes
-    )
-    return _settle(msgspec.structs.replace(row, notes=notes), happened)
+    notes = [msgspec.structs.replace(note, **changes) if note.note_id == note_id else note for note in row.notes]
+    return _with(row, happened, notes=tuple(notes))

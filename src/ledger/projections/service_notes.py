@@ -1,6 +1,6 @@
 """A service and its note as the timeliness view keeps them, and the verdicts on it by either clock.
 
-The same functions rate a note inside the view's fold, in the monthly review and in the trace, so that the three cannot
+The same rulings rate a note in the view's rows, in the monthly review and in the trace, so that the three cannot
 disagree. Sources: PSC-13, PSC-14, CSS-7, BHIN 23-068.
 """
 
@@ -13,7 +13,8 @@ from typing import Literal
 import msgspec
 
 from ledger.clock import from_text
-from ledger.policies.timeliness import Extension, Verdict, Verdicts, rate
+from ledger.policies.rulings import Extension, Question, Ruling, decide, known
+from ledger.policies.timeliness import Verdict, Verdicts, rate
 
 #: Which clock says when something was signed or asked for: the server's decides, the person's is shown beside it.
 Clock = Literal["server", "claimed"]
@@ -101,10 +102,10 @@ class ServiceNote(msgspec.Struct, frozen=True, kw_only=True):
     document: str
     started_at: str
     ended_at: str
-    service_day: str
+    service_day: str = ""
     earliest_day: str
     latest_day: str
-    state: str
+    state: str = "missing"
     note_id: str | None = None
     signed_at: str | None = None
     policy_due: str | None = None
@@ -148,6 +149,15 @@ def rate_note(
     )
 
 
+def rulings_on(note: NoteFacts, asked: tuple[Question, ...], ended: datetime) -> list[Ruling]:
+    """What is decided on a signed note of a service that ended then, as known at the last thing that happened to it."""
+    times = [note.drafted_at, note.signature.signed_at if note.signature else ""]
+    times += [at for request in note.requests for at in (request.requested_at, request.decided_at or "")]
+    as_at = from_text(max(times))
+    signed = None if note.signature is None else from_text(note.signature.signed_at)
+    return decide(asked, known(ended, signed, as_at, extension_of(note, as_at)))
+
+
 def extension_of(note: NoteFacts, as_at: datetime, clock: Clock = "server") -> Extension | None:
     """The request for more time that counts at ``as_at``: the first one granted, or else the last one made."""
     known: list[Extension] = []
@@ -183,4 +193,20 @@ def to_rated(verdict: Verdict) -> Rated:
         due=verdict.due.due.isoformat(),
         extension=verdict.extension,
         requested_late=verdict.requested_late,
+    )
+
+
+def ruled(ruling: Ruling) -> Rated:
+    """A ruling as a row keeps it."""
+    question = ruling.question
+    return Rated(
+        rule_id=question.owner.id,
+        role=question.role,
+        reading=question.reading,
+        extension_reading=ruling.extension_reading,
+        policy_version=question.policy_version,
+        outcome=ruling.outcome,
+        due=ruling.counted.told(ruling.due),
+        extension=ruling.extension,
+        requested_late=ruling.requested_late,
     )

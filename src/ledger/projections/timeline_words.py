@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 from ledger.aggregates import client_events as c
@@ -46,11 +47,13 @@ def date_of(event: Event) -> date | None:
 
 def about_of(event: Event) -> str | None:
     """The document an event's own document is about: a note's contact, a dispute's note."""
-    if type(event).TYPE.startswith("dispute."):
-        return getattr(event, "note_id", None)
-    if type(event).TYPE.startswith("note."):
-        return getattr(event, "contact_id", None)
-    return None
+    name = _about(type(event))
+    return None if name is None else getattr(event, name, None)
+
+
+@cache
+def _about(kind: type[Event]) -> str | None:
+    return {"dispute": "note_id", "note": "contact_id"}.get(kind.TYPE.partition(".")[0])
 
 
 def brief(text: str) -> str:

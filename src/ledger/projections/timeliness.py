@@ -1,15 +1,15 @@
 """Timeliness of notes: for every service, its note, when that was due and signed, and the verdict of every reading.
 
 One row a contact, so that a service without a note is seen as missing. The server's clock decides when something was
-signed or asked for; what the person's clock claimed is kept beside it. The verdict of a signed note is worked out when
-an event changes it; that of an unsigned one by the query, at the moment it asks about. Which reading the agency had
-adopted is joined by the query (:mod:`ledger.projections.note_review`), since a row depends on one chart only.
+signed or asked for; what the person's clock claimed is kept beside it. Deadlines and the verdict of a signed note
+follow from the row's facts; the verdict of an unsigned one is the query's, at the moment it asks about. Which reading
+the agency had adopted is joined by the query (:mod:`ledger.projections.note_review`), since a row depends on one chart.
 Sources: PSC-13, PSC-14, CSS-7, BHIN 23-068.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -27,14 +27,14 @@ from ledger.aggregates.note_events import (
     NoteMarkedLateEntry,
     NoteSigned,
 )
-from ledger.clock import from_text
 from ledger.grants import Grant
 from ledger.policies.calendar import CalendarError
 from ledger.policies.deadline_rules import RuleError, rule_book
-from ledger.policies.deadlines import Deadline, deadlines_for, in_zone, instant, program_calendar
+from ledger.policies.deadlines import Limit, in_zone, instant, limits_for, program_calendar
 from ledger.policies.documents import contact_kinds
+from ledger.policies.rulings import Ruling, questions
 from ledger.projections.base import Happened, Key, Projection
-from ledger.projections.service_notes import Due, NoteFacts, Rated, Request, ServiceNote, Signature, rate_note, to_rated
+from ledger.projections.service_notes import Due, NoteFacts, Request, ServiceNote, Signature, ruled, rulings_on
 
 timeliness = Projection(
     "timeliness",
@@ -42,92 +42,112 @@ timeliness = Projection(
     ServiceNote,
     key=("contact_id",),
     indexes=(("client_id",), ("staff_id", "service_day"), ("service_day",)),
+    derived=(
+        "service_day",
+        "state",
+        "note_id",
+        "signed_at",
+        "policy_due",
+        "extension_due",
+        "state_due",
+        "problem",
+        "dues",
+        "verdicts",
+    ),
 )
 
 
-def _timed(row: ServiceNote) -> ServiceNote:
-    """Work out the deadlines anew, after the service's end was recorded or corrected."""
-    ended = datetime.fromisoformat(row.ended_at)
-    problem: str | None = None
-    dues: list[Deadline] = []
-    day = ended.date()
-    try:
-        day = in_zone(ended, program_calendar(row.program, None, book=rule_book()).zone).date()
-        dues = deadlines_for(row.document, row.program, ended)
-    except (RuleError, CalendarError) as fault:
-        problem = str(fault)
-    firsts: dict[str, Deadline] = {}
-    for due in dues:
-        first = firsts.get(due.role)
-        sooner = first is None or instant(due.due) < instant(first.due)
-        if sooner and due.reading == rule_book().rule(due.rule_id).default:
-            firsts[due.role] = due
-    text = day.isoformat()
-    return msgspec.structs.replace(
-        row,
-        service_day=text,
-        earliest_day=min(row.earliest_day or text, text),
-        latest_day=max(row.latest_day, text),
-        policy_due=_iso(firsts.get("policy")),
-        extension_due=_iso(firsts.get("extension")),
-        state_due=_iso(firsts.get("state")),
-        problem=problem,
-        dues=tuple(
-            Due(
-                rule_id=due.rule_id,
-                role=due.role,
-                reading=due.reading,
-                policy_version=due.policy_version,
-                due=due.due.isoformat(),
-            )
-            for due in dues
-        ),
-    )
-
-
-def _iso(due: Deadline | None) -> str | None:
-    return None if due is None else due.due.isoformat()
-
-
-def _settled(row: ServiceNote, at: str) -> ServiceNote:
-    """Say which note stands, and the verdicts on it if it is signed, as known at the event of ``at``."""
+@timeliness.derive
+def settled(row: ServiceNote) -> ServiceNote:
+    """Work out the deadlines, which note stands, and the verdicts on it if it is signed."""
+    ended = datetime.fromisoformat(row.ended_at).astimezone(UTC)
+    day = _day(row.program, ended, row.ended_at)
     valid = [note for note in row.notes if note.in_error is None]
     signed = [note for note in valid if note.signature is not None]
     stands = signed[0] if signed else valid[-1] if valid else None
     signature = stands.signature if stands else None
-    verdicts: tuple[Rated, ...] = ()
-    if signature is not None and row.problem is None:
-        verdicts = tuple(to_rated(verdict) for verdict in rate_note(row, stands, as_at=from_text(at)).verdicts)
+    limits: tuple[Limit, ...] = ()
+    rulings: list[Ruling] = []
+    problem: str | None = None
+    try:
+        limits = limits_for(row.document, row.program, day)
+        if stands is not None and signature is not None:
+            rulings = rulings_on(stands, questions(row.document, row.program, day), ended)
+    except (RuleError, CalendarError) as fault:
+        problem = str(fault)
+    dues, firsts = _dues(limits, ended)
     return msgspec.structs.replace(
         row,
+        service_day=day.isoformat(),
         state="missing" if stands is None else "draft" if signature is None else "signed",
         note_id=stands.note_id if stands else None,
         signed_at=signature.signed_at if signature else None,
-        verdicts=verdicts,
+        policy_due=firsts.get("policy"),
+        extension_due=firsts.get("extension"),
+        state_due=firsts.get("state"),
+        problem=problem,
+        dues=dues,
+        verdicts=tuple([ruled(ruling) for ruling in rulings]),
     )
+
+
+def _dues(limits: tuple[Limit, ...], ended: datetime) -> tuple[tuple[Due, ...], dict[str, str]]:
+    """When the note is due under every reading; and by role the first to end of those under a default reading."""
+    dues: list[Due] = []
+    firsts: dict[str, tuple[datetime, str]] = {}
+    for limit in limits:
+        rule, due = limit.rule, limit.due(ended)
+        told = limit.told(due)
+        dues.append(
+            Due(
+                rule_id=rule.id,
+                role=rule.role,
+                reading=limit.reading.id,
+                policy_version=limit.policy_version,
+                due=told,
+            )
+        )
+        first = firsts.get(rule.role)
+        if (first is None or due < first[0]) and limit.reading.id == rule.default:
+            firsts[rule.role] = (due, told)
+    return tuple(dues), {role: told for role, (_, told) in firsts.items()}
+
+
+def _day(program: str, ended: datetime, told: str) -> date:
+    """The agency's date of the end of a service; for a program that is not known, the date in the offset meant."""
+    try:
+        zone = program_calendar(program, None, book=rule_book()).zone
+    except (RuleError, CalendarError):
+        return datetime.fromisoformat(told).date()
+    return in_zone(ended, zone).date()
+
+
+def _ended(row: ServiceNote, ended_at: datetime) -> ServiceNote:
+    """The service ends at another time: its date may be one that it never had before."""
+    told = ended_at.isoformat()
+    day = _day(row.program, instant(ended_at), told).isoformat()
+    earliest, latest = min(row.earliest_day or day, day), max(row.latest_day, day)
+    return msgspec.structs.replace(row, ended_at=told, earliest_day=earliest, latest_day=latest)
 
 
 @timeliness.on(ContactRecorded, keys=lambda h: [(h.stream_id,)])
 def contact_recorded(row: ServiceNote | None, happened: Happened[ContactRecorded], key: Key) -> ServiceNote:
     event = happened.event
     kind = contact_kinds().get(event.contact_kind)
-    return _timed(
-        ServiceNote(
-            contact_id=happened.stream_id,
-            client_id=event.client_id,
-            staff_id=event.staff_id,
-            program=event.program,
-            contact_kind=event.contact_kind,
-            document=kind.document if kind else event.contact_kind,
-            started_at=event.started_at.isoformat(),
-            ended_at=event.ended_at.isoformat(),
-            service_day="",
-            earliest_day="",
-            latest_day="",
-            state="missing",
-            late_entry=event.late_entry,
-        )
+    fresh = ServiceNote(
+        contact_id=happened.stream_id,
+        client_id=event.client_id,
+        staff_id=event.staff_id,
+        program=event.program,
+        contact_kind=event.contact_kind,
+        document=kind.document if kind else event.contact_kind,
+        started_at=event.started_at.isoformat(),
+        ended_at="",
+        earliest_day="",
+        latest_day="",
+        late_entry=event.late_entry,
     )
+    return _ended(fresh, event.ended_at)
 
 
 @timeliness.on(ContactCorrected, keys=lambda h: [(h.stream_id,)])
@@ -135,9 +155,7 @@ def contact_corrected(row: ServiceNote | None, happened: Happened[ContactCorrect
     row, event = _known(row, happened), happened.event
     if event.started_at is not None:
         row = msgspec.structs.replace(row, started_at=event.started_at.isoformat())
-    if event.ended_at is None:
-        return row
-    return _settled(_timed(msgspec.structs.replace(row, ended_at=event.ended_at.isoformat())), happened.recorded_at)
+    return row if event.ended_at is None else _ended(row, event.ended_at)
 
 
 @timeliness.on(ContactEnteredInError, keys=lambda h: [(h.stream_id,)])
@@ -154,12 +172,12 @@ def drafted(row: ServiceNote | None, happened: Happened[NoteDrafted], key: Key) 
         drafted_at=happened.recorded_at,
         last_written_at=happened.recorded_at,
     )
-    return _settled(msgspec.structs.replace(row, notes=(*row.notes, note)), happened.recorded_at)
+    return msgspec.structs.replace(row, notes=(*row.notes, note))
 
 
 @timeliness.on(NoteContentWritten, keys=lambda h: [(h.event.contact_id,)])
 def written(row: ServiceNote | None, happened: Happened[NoteContentWritten], key: Key) -> ServiceNote:
-    return _note_changed(row, happened, last_written_at=happened.recorded_at)
+    return _change(row, happened, last_written_at=happened.recorded_at)
 
 
 @timeliness.on(NoteSigned, keys=lambda h: [(h.event.contact_id,)])
@@ -170,12 +188,12 @@ def signed(row: ServiceNote | None, happened: Happened[NoteSigned], key: Key) ->
 @timeliness.on(NoteCosigned, keys=lambda h: [(h.event.contact_id,)])
 def cosigned(row: ServiceNote | None, happened: Happened[NoteCosigned], key: Key) -> ServiceNote:
     note = _note(row, happened)
-    return _note_changed(row, happened, cosignatures=(*note.cosignatures, _signature(happened, None)))
+    return _change(row, happened, cosignatures=(*note.cosignatures, _signature(happened, None)))
 
 
 @timeliness.on(NoteMarkedLateEntry, keys=lambda h: [(h.event.contact_id,)])
 def marked_late(row: ServiceNote | None, happened: Happened[NoteMarkedLateEntry], key: Key) -> ServiceNote:
-    return _note_changed(row, happened, late_entry=happened.event.reason)
+    return _change(row, happened, late_entry=happened.event.reason)
 
 
 @timeliness.on(NoteEnteredInError, keys=lambda h: [(h.event.contact_id,)])
@@ -256,16 +274,11 @@ def _note(row: ServiceNote | None, happened: Happened[Any]) -> NoteFacts:
     return note
 
 
-def _note_changed(row: ServiceNote | None, happened: Happened[Any], **facts: Any) -> ServiceNote:
-    """Change the facts of one note that no verdict depends on."""
-    row, changed = _known(row, happened), msgspec.structs.replace(_note(row, happened), **facts)
-    notes = tuple(changed if note.note_id == changed.note_id else note for note in row.notes)
-    return msgspec.structs.replace(row, notes=notes)
-
-
 def _change(row: ServiceNote | None, happened: Happened[Any], **facts: Any) -> ServiceNote:
-    """Change the facts of one note, then say anew which note stands and how it is rated."""
-    return _settled(_note_changed(row, happened, **facts), happened.recorded_at)
+    """Change the facts of one note."""
+    row, changed = _known(row, happened), msgspec.structs.replace(_note(row, happened), **facts)
+    notes = tuple([changed if note.note_id == changed.note_id else note for note in row.notes])
+    return msgspec.structs.replace(row, notes=notes)
 
 
 def charts_between(connection: Connection, first: date, last: date, staff_id: str | None = None) -> list[str]:

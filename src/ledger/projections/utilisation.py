@@ -40,7 +40,7 @@ class UtilisedService(msgspec.Struct, frozen=True, kw_only=True):
     program: str
     contact_kind: str
     started_at: str
-    service_day: str
+    service_day: str = ""
     direct_minutes: int
     travel_minutes: int
     documentation_minutes: int
@@ -70,7 +70,12 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
 
 utilisation = Projection(
-    "utilisation", 1, UtilisedService, key=("contact_id",), indexes=(("staff_id", "service_day"), ("service_day",))
+    "utilisation",
+    1,
+    UtilisedService,
+    key=("contact_id",),
+    indexes=(("staff_id", "service_day"), ("service_day",)),
+    derived=("service_day", "billable", "code", "units", "counted", "signed_at"),
 )
 utilisation_reviews = Projection("utilisation_reviews", 1, Review, key=("review_id",), indexes=(("staff_id",),))
 
@@ -89,8 +94,9 @@ def _known(row: UtilisedService | None) -> UtilisedService:
     return row
 
 
-def _settle(row: UtilisedService) -> UtilisedService:
-    """The row with what follows from its facts."""
+@utilisation.derive
+def settled(row: UtilisedService) -> UtilisedService:
+    """Which code a service has, its units, and whether it counts."""
     signed = next((note for note in row.notes if note.signed_at is not None and not note.in_error), None)
     started = datetime.fromisoformat(row.started_at)
     credential = signed.credential if signed else None
@@ -109,19 +115,16 @@ def _settle(row: UtilisedService) -> UtilisedService:
 @utilisation.on(ContactRecorded, keys=_by_stream)
 def recorded(row: UtilisedService | None, happened: Happened[ContactRecorded], key: Key) -> UtilisedService:
     event = happened.event
-    return _settle(
-        UtilisedService(
-            contact_id=happened.stream_id,
-            staff_id=event.staff_id,
-            program=event.program,
-            contact_kind=event.contact_kind,
-            started_at=local_time(event.program, event.started_at).isoformat(),
-            service_day="",
-            direct_minutes=event.direct_minutes,
-            travel_minutes=event.travel_minutes,
-            documentation_minutes=event.documentation_minutes,
-            service_code=event.service_code,
-        )
+    return UtilisedService(
+        contact_id=happened.stream_id,
+        staff_id=event.staff_id,
+        program=event.program,
+        contact_kind=event.contact_kind,
+        started_at=local_time(event.program, event.started_at).isoformat(),
+        direct_minutes=event.direct_minutes,
+        travel_minutes=event.travel_minutes,
+        documentation_minutes=event.documentation_minutes,
+        service_code=event.service_code,
     )
 
 
@@ -133,18 +136,18 @@ def corrected(row: UtilisedService | None, happened: Happened[ContactCorrected],
     changes = {name: value for name, value in fields.items() if name in kept}
     if "started_at" in fields:
         changes["started_at"] = local_time(row.program, fields["started_at"]).isoformat()
-    return _settle(msgspec.structs.replace(row, **changes))
+    return msgspec.structs.replace(row, **changes)
 
 
 @utilisation.on(ContactEnteredInError, keys=_by_stream)
 def in_error(row: UtilisedService | None, happened: Happened[ContactEnteredInError], key: Key) -> UtilisedService:
-    return _settle(msgspec.structs.replace(_known(row), in_error=True))
+    return msgspec.structs.replace(_known(row), in_error=True)
 
 
 @utilisation.on(NoteDrafted, keys=_by_contact)
 def drafted(row: UtilisedService | None, happened: Happened[NoteDrafted], key: Key) -> UtilisedService:
     row = _known(row)
-    return _settle(msgspec.structs.replace(row, notes=(*row.notes, SignedNote(note_id=happened.stream_id))))
+    return msgspec.structs.replace(row, notes=(*row.notes, SignedNote(note_id=happened.stream_id)))
 
 
 @utilisation.on(NoteSigned, keys=_by_contact)
@@ -159,12 +162,11 @@ def note_in_error(row: UtilisedService | None, happened: Happened[NoteEnteredInE
 
 def _noted(row: UtilisedService | None, happened: Happened[Any], **changes: Any) -> UtilisedService:
     row = _known(row)
-    if happened.stream_id not in {note.note_id for note in row.notes}:
+    note_id = happened.stream_id
+    if not any(note.note_id == note_id for note in row.notes):
         raise LookupError("a note was signed that was not drafted")
-    notes = tuple(
-        msgspec.structs.replace(note, **changes) if note.note_id == happened.stream_id else note for note in row.notes
-    )
-    return _settle(msgspec.structs.replace(row, notes=notes))
+    notes = [msgspec.structs.replace(note, **changes) if note.note_id == note_id else note for note in row.notes]
+    return msgspec.structs.replace(row, notes=tuple(notes))
 
 
 @utilisation_reviews.on(UtilisationReviewed, keys=_by_stream)

@@ -21,8 +21,8 @@ from ledger.errors import NotFound
 from ledger.grants import Grant
 from ledger.policies.adoption import Adoption
 from ledger.policies.deadline_rules import RuleError, rule_book
-from ledger.projections.base import Key, Line, fold_event
-from ledger.projections.policies import AdoptedPolicy, in_order, policies
+from ledger.projections.folding import Folding
+from ledger.projections.policies import in_order, policies
 from ledger.projections.service_notes import ServiceNote
 from ledger.projections.timeliness import timeliness
 from ledger.store.codec import read
@@ -159,16 +159,15 @@ def _policies(recorder: Recorder, grant: Grant, drafted: NoteDrafted) -> list[Re
 
 def _steps(told: Sequence[Recorded], note_id: str, contact_id: str) -> Iterator[Step]:
     """Fold the story as the views do, event by event."""
-    services: dict[Key, Line[ServiceNote]] = {}
-    adopted: dict[Key, Line[AdoptedPolicy]] = {}
+    services, adopted = Folding(timeliness), Folding(policies)
     known: tuple[Adoption, ...] = ()
     for number, recorded in enumerate(told, start=1):
         if type(recorded.event) in policies.routes:
-            list(fold_event(policies, adopted, recorded))
-            known = in_order(adopted.values())
-        elif recorded.originator_id in (note_id, contact_id) and type(recorded.event) in timeliness.routes:
-            list(fold_event(timeliness, services, recorded))
-        line = services.get((contact_id,))
+            adopted.add(recorded)
+            known = in_order(adopted.lines().values())
+        elif recorded.originator_id in (note_id, contact_id):
+            services.add(recorded)
+        line = services.line((contact_id,))
         yield Step(number, recorded, line.row if line else None, known)
 
 
