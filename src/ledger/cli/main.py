@@ -48,6 +48,9 @@ COMMANDS = {
     "chart": "ledger.cli.chart:chart",
     "access-audit": "ledger.cli.audit:access_audit",
     "simulate": "ledger.cli.simulate:simulate",
+    "seal": "ledger.cli.seal:seal",
+    "tlog": "ledger.cli.tlog:tlog",
+    "proof": "ledger.cli.proof:proof",
     "schemas": "ledger.cli.published:schemas",
     "asyncapi": "ledger.cli.published:asyncapi",
 }
