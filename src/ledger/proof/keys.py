@@ -52,17 +52,22 @@ def load_vkey(text: str, setting: str) -> PublicKey:
         raise BadInput(f"{setting}: {words}") from fault
 
 
-def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Put a file in its place whole or not at all: written beside, brought to the disk, then renamed."""
+def write_whole(path: Path, content: bytes, mode: int = 0o644, *, durable: bool = True) -> None:
+    """Put a file in its place whole or not at all: written beside, brought to the disk, then renamed.
+
+    With ``durable=False`` a reader finds it whole too, and whoever writes many of them brings them to the disk at once.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         beside.replace(path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except OSError as fault:
         beside.unlink(missing_ok=True)
         raise LedgerError(f"cannot write {path}: {fault.strerror}") from fault
