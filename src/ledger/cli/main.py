@@ -51,6 +51,7 @@ COMMANDS = {
     "seal": "ledger.cli.seal:seal",
     "tlog": "ledger.cli.tlog:tlog",
     "proof": "ledger.cli.proof:proof",
+    "witness": "ledger.cli.witness:witness",
     "schemas": "ledger.cli.published:schemas",
     "asyncapi": "ledger.cli.published:asyncapi",
 }

@@ -100,4 +100,4 @@ def export(session: Session, out: Path, vkey: str | None, entries: bool, key_fil
 def _public(vkey: str | None, key_file: Path | None) -> PublicKey:
     if vkey is not None:
         return load_vkey(vkey, "--vkey")
-    return load_key(sealing_key(key_file), "LEDGER_SEAL_KEY" if key_file is None else "--key").public
+    return sealing_key(key_file)[1].public

@@ -29,16 +29,15 @@ class Memory:
     def held(self) -> Iterator[None]:
         """Hold the key, so that no second sealer on this machine signs with it; refused when another holds it."""
         try:
-            with self._lock.open("w") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as fault:
-                    raise LedgerError(
-                        f"another sealer is at work with this key ({self._lock}); one is enough"
-                    ) from fault
-                yield
+            lock = self._lock.open("w")
         except OSError as fault:
             raise LedgerError(f"cannot write {self._lock}: {fault.strerror}") from fault
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as fault:
+                raise LedgerError(f"another sealer is at work with this key ({self._lock}); one is enough") from fault
+            yield
 
     def recall(self, key: PublicKey) -> Checkpoint | None:
         """The last checkpoint that was signed with this key; None when there is none. A changed file is refused."""

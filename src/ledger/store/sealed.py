@@ -179,6 +179,19 @@ class Sealed:
             if not connection.scalar(there):
                 connection.execute(insert(_COSIGNATURES), values)
 
+    def cosigned_until(self, witness: str) -> int:
+        """The size of the last checkpoint that a witness has cosigned, 0 when none."""
+        statement = select(func.max(_COSIGNATURES.c.size)).where(_COSIGNATURES.c.witness == witness)
+        with self._recorder.reading() as connection:
+            return int(connection.scalar(statement) or 0)
+
+    def last_timestamp(self, authority: str) -> str | None:
+        """When an authority last gave a timestamp, in the stored form."""
+        statement = select(func.max(_TIMESTAMPS.c.received_at)).where(_TIMESTAMPS.c.authority == authority)
+        with self._recorder.reading() as connection:
+            found = connection.scalar(statement)
+        return None if found is None else str(found)
+
     def timestamps(self, size: int) -> Sequence[RowMapping]:
         """The timestamp tokens on a checkpoint: authority, token, received_at."""
         statement = select(*_TIMESTAMPS.c).where(_TIMESTAMPS.c.size == size).order_by(_TIMESTAMPS.c.authority)
