@@ -36,7 +36,7 @@ COMMANDS = {
     "retry": "ledger.cli.operate:retry",
     "run": "ledger.cli.operate:run",
     "status": "ledger.cli.operate:status",
-    "verify": "ledger.cli.operate:verify",
+    "verify": "ledger.cli.verify:verify",
     "record": "ledger.cli.record:record",
     "billing": "ledger.cli.billing:billing",
     "caseload": "ledger.cli.caseload:caseload",

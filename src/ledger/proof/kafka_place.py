@@ -103,8 +103,11 @@ def last_note(settings: KafkaSettings) -> bytes | None:
 def every_note(settings: KafkaSettings) -> list[bytes]:
     """Every checkpoint on the topic of checkpoints that belongs to a topic of the log, in their order."""
     topic = settings.topic + SUFFIX
-    consumer: Any = KafkaConsumer(**settings.client(), enable_auto_commit=False)
+    consumer: Any = None
     try:
+        consumer = KafkaConsumer(
+            **settings.client(), enable_auto_commit=False, bootstrap_timeout_ms=int(PATIENCE * 1000)
+        )
         found: list[bytes] = []
         if not consumer.partitions_for_topic(topic):
             return found
@@ -116,5 +119,8 @@ def every_note(settings: KafkaSettings) -> list[bytes]:
             for records in consumer.poll(timeout_ms=1000).values():
                 found += [bytes(record.value or b"") for record in records]
         return found
+    except (KafkaError, OSError, ValueError) as fault:
+        raise Unreachable(f"topic {topic} does not answer: {type(fault).__name__}") from fault
     finally:
-        consumer.close()
+        if consumer is not None:
+            consumer.close()

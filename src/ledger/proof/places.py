@@ -106,9 +106,13 @@ def note_in(line: bytes) -> bytes | None:
         return None
 
 
-def notes_in(path: Path) -> list[bytes]:
-    """Every checkpoint that a file of a place holds."""
-    return [note for line in path.read_bytes().split(b"\n")[:-1] if (note := note_in(line)) is not None]
+def notes_of_file(path: Path) -> list[bytes]:
+    """Every checkpoint that the file of a place holds; raises ``Unreachable`` when it cannot be read."""
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except OSError as fault:
+        raise Unreachable(f"{path} cannot be read: {fault.strerror}") from fault
+    return [note for line in lines if (note := note_in(line)) is not None]
 
 
 class HttpPlace:

@@ -96,10 +96,21 @@ class Sealed:
         with self._recorder.reading() as connection:
             return [SealedRow(*values) for values in connection.execute(statement.limit(limit))]
 
-    def count(self) -> int:
-        """How many checkpoints there are."""
-        with self._recorder.reading() as connection:
-            return int(connection.scalar(select(func.count()).select_from(_CHECKPOINTS)) or 0)
+    def backwards(self, *, cosigned: bool = False) -> Iterator[SealedRow]:
+        """Checkpoints from the last one back, read a few at a time; all, or those that any witness has cosigned."""
+        before: int | None = None
+        while True:
+            statement = select(*_CHECKPOINTS.c).order_by(_CHECKPOINTS.c.size.desc()).limit(100)
+            if cosigned:
+                statement = statement.where(_CHECKPOINTS.c.size.in_(select(_COSIGNATURES.c.size)))
+            if before is not None:
+                statement = statement.where(_CHECKPOINTS.c.size < before)
+            with self._recorder.reading() as connection:
+                rows = [SealedRow(*values) for values in connection.execute(statement)]
+            if not rows:
+                return
+            yield from rows
+            before = rows[-1].size
 
     def append(self, row: SealedRow, after: SealedRow | None) -> None:
         """Add a checkpoint that was made upon ``after``; ``Overtaken`` when that is no longer the last."""
@@ -125,6 +136,12 @@ class Sealed:
         with self._recorder.reading() as connection:
             found = connection.execute(statement.order_by(_TILES.c.number).limit(limit))
             return [TileRow(*values) for values in found]
+
+    def last_tile(self, level: int) -> int:
+        """The number of the last full tile of a level, -1 when there is none."""
+        with self._recorder.reading() as connection:
+            found = connection.scalar(select(func.max(_TILES.c.number)).where(_TILES.c.level == level))
+        return -1 if found is None else int(found)
 
     def tile_roots(self, level: int, first: int, limit: int) -> list[bytes]:
         """The hashes over the full tiles of a level from a number on: what the tile above holds."""
@@ -205,6 +222,14 @@ class Sealed:
             there = select(func.count()).where(_TIMESTAMPS.c.size == size, _TIMESTAMPS.c.authority == authority)
             if not connection.scalar(there):
                 connection.execute(insert(_TIMESTAMPS), values)
+
+    def every_timestamp(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """Every timestamp: the checkpoint's size, its signed note, the token."""
+        joined = _TIMESTAMPS.join(_CHECKPOINTS, _TIMESTAMPS.c.size == _CHECKPOINTS.c.size)
+        statement = select(_TIMESTAMPS.c.size, _CHECKPOINTS.c.note, _TIMESTAMPS.c.token).select_from(joined)
+        with self._recorder.reading() as connection:
+            found = connection.execute(statement.order_by(_TIMESTAMPS.c.size))
+            yield from (tuple(row) for row in found)
 
     def delivered(self, place: str) -> int:
         """The last checkpoint that a place has taken, 0 when none."""
