@@ -16,7 +16,7 @@ from ledger.proof.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
 from ledger.proof.edge import Edge, FullTile
 from ledger.proof.merkle import HASH_BYTES
 from ledger.proof.notes import PublicKey, read_note
-from ledger.proof.tiles import WIDTH
+from ledger.proof.tiles import WIDTH, root_of, split
 from ledger.store.envelope import StoredRow
 from ledger.store.recorder import Recorder
 from ledger.store.sealed import Sealed, SealedRow, TileRow
@@ -78,6 +78,9 @@ class SealedWalk:
             else:
                 self._grow(missing, report)
         sealed = self._sealed_leaf(index)
+        if sealed not in (None, leaf) and not self._tile_fits(index // WIDTH):
+            # The tile is what was changed, not the event: it is named when it is full. So far it held the log's leaves.
+            self._tile, sealed = (index // WIDTH, None), None
         if sealed is not None and leaf != sealed and leaf == row.leaf:
             words = f"this {row.topic} is not the event that was sealed here: it was rewritten, and its leaf with it"
             report.add(Fault("rewritten", row.position, row.event_id, words))
@@ -92,6 +95,13 @@ class SealedWalk:
             self._tile = (number, tile.hashes if tile is not None else None)
         hashes = self._tile[1]
         return None if hashes is None else hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES]
+
+    def _tile_fits(self, number: int) -> bool:
+        """Whether a tile of leaves agrees with the hash over it, and with the tile above."""
+        tile, above = self._stored(0, number), self._sealed.tile(1, number // WIDTH)
+        if tile is None or root_of(tile.hashes) != tile.root:
+            return False
+        return above is None or split(above.hashes)[number % WIDTH] == tile.root
 
     def _stored(self, level: int, number: int) -> TileRow | None:
         """A stored tile; those of a level are asked for in turn."""
