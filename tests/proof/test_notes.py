@@ -1,4 +1,4 @@
-"""Signed notes, keys, checkpoints, cosignatures, trust policies: as their formats have them, and nothing else accepted."""
+"""Signed notes, keys, checkpoints, cosignatures, policies: as their formats have them, and nothing else accepted."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_unknown_signatures_are_passed_over_and_a_wrong_one_of_a_known_key_conde
 
 @pytest.mark.parametrize("name", ["", "two words", "a+b", "line\nend", "tab\tbed", "no\u00a0break"])
 def test_a_name_that_notes_cannot_carry_is_refused(name: str) -> None:
-    with pytest.raises(BadInput, match="example.org/ledger"):
+    with pytest.raises(BadInput, match=r"example\.org/ledger"):
         new_key(name)
 
 
