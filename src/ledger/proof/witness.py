@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import msgspec
 import structlog
 
 from ledger.clock import Clock, SystemClock, to_text
@@ -64,16 +65,18 @@ class Memory:
             self._held = self.path.with_name(self.path.name + ".lock").open("w")
             fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
+            self.close()
             raise LedgerError(f"--state: another witness works with {self.path}; one is enough") from fault
         except OSError as fault:
             raise BadInput(f"--state: cannot write {self.path}: {fault.strerror}") from fault
         try:
-            self._notes = json.loads(self.path.read_text(encoding="utf-8"))
+            self._notes = msgspec.json.decode(self.path.read_bytes(), type=dict[str, str])
             for origin in self._notes:
                 self.last(origin)
         except FileNotFoundError:
             self._notes = {}
-        except (OSError, ValueError, BadNote, AttributeError, TypeError) as fault:
+        except (OSError, msgspec.MsgspecError, BadNote) as fault:
+            self.close()
             raise BadInput(
                 f"--state: {self.path} cannot be read ({type(fault).__name__}). It is what this witness remembers; "
                 "without it a fork would pass, so put it back, or begin as a new witness with a new key"
