@@ -51,12 +51,12 @@ lint: setup-dev ## ruff, and the import rules of the rooms
 types: setup-dev ## mypy --strict
 	@$(BIN)/mypy
 
-servers: ## See that the tests can start a real broker (on Debian it installs what is missing)
-	@for tool in java:openjdk-17-jre-headless mvn:maven; do \
+servers: ## See that the tests can start a real broker and an outsider's program (on Debian it installs what is missing)
+	@for tool in java:openjdk-17-jre-headless mvn:maven go:golang-go openssl:openssl; do \
 	  command -v $${tool%%:*} >/dev/null && continue; \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $${tool#*:} >/dev/null || exit 1; \
-	  else echo "The tests start a real Kafka broker and need $${tool%%:*}; on Debian or Ubuntu: apt-get install $${tool#*:}" >&2; exit 1; fi; \
+	  else echo "The tests start a real broker and programs of others, and need $${tool%%:*}; on Debian or Ubuntu: apt-get install $${tool#*:}" >&2; exit 1; fi; \
 	done
 
 test: setup-dev servers lint types ## Everything: lint, types, unit, property and system tests

@@ -9,7 +9,7 @@
 | ``LEDGER_ZONE`` | the agency's time zone | ``America/Los_Angeles`` |
 | ``LEDGER_LOG`` | how log lines look: ``auto``, ``json`` or ``console`` | ``auto`` |
 
-Those of Kafka stand in ``ledger.kafka.connection``.
+Those of Kafka stand in ``ledger.kafka.connection``, those of the proof in ``ledger.proof.settings``.
 """
 
 from __future__ import annotations
@@ -43,6 +43,11 @@ KNOWN = (
     "LEDGER_KAFKA_USER",
     "LEDGER_KAFKA_PASSWORD_FILE",
     "LEDGER_KAFKA_MECHANISM",
+    "LEDGER_SEAL_KEY",
+    "LEDGER_SEAL_TO",
+    "LEDGER_TRUST",
+    "LEDGER_TSA",
+    "LEDGER_TSA_ROOTS",
 )
 
 

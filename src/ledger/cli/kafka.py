@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-
 import click
 
 from ledger.cli.serving import METRICS, serving
 from ledger.cli.session import Session, pass_session
+from ledger.cli.stopping import stop_on_signal
 from ledger.errors import BadInput, LedgerError
 from ledger.kafka.connection import KafkaSettings, read_kafka_settings
 from ledger.kafka.doctor import create_topic, examine
@@ -24,14 +22,6 @@ def kafka_settings() -> KafkaSettings:
     if settings is None:
         raise BadInput("LEDGER_KAFKA: not set; name the brokers as host:port, several with commas")
     return settings
-
-
-def stop_on_signal() -> threading.Event:
-    """An event that SIGTERM or Ctrl-C sets, for loops that end gently."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 @click.group()

@@ -1,4 +1,4 @@
-"""The operator's commands: ``status``, ``verify``, ``rebuild``, ``retry``, ``run``, ``migrate``."""
+"""The operator's commands: ``status``, ``rebuild``, ``retry``, ``run``, ``migrate``."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from ledger.consumers.parking import parked
 from ledger.consumers.parking import retry as retry_parked
 from ledger.consumers.rebuild import NAMED, Difference, build_all_beside, compare, count_rows, forget_build, switch
 from ledger.consumers.runner import Runner
-from ledger.errors import BadInput, IntegrityFault, LedgerError
-from ledger.integrity.verify import verify as verify_record
+from ledger.errors import BadInput, LedgerError
 from ledger.kafka.connection import KafkaSettings, read_kafka_settings
 from ledger.kafka.projector import Projector
 from ledger.kafka.source import KafkaLog
@@ -74,69 +73,6 @@ def status(session: Session, over: float | None) -> None:
         },
         lambda: standing_text(session, standing, views, rates, waiting),
     )
-
-
-@click.command()
-@pass_session
-def verify(session: Session) -> None:
-    """Recompute every hash and the gapless order, and check that no view has skipped an event.
-
-    The first event that differs is named. Exit code 5 when something differs.
-
-    \b
-    Examples:
-      ledger verify
-      ledger --json verify
-    """
-    head = session.recorder.sequence()
-    with session.progress("Verifying", head) as advance:
-        report = verify_record(session.recorder, PROJECTIONS, advance)
-    made = {c.projection for c in report.projections}
-    not_made = [p.name for p in PROJECTIONS if p.name not in made]
-
-    def text() -> str:
-        lines = [
-            "0 events: the log is empty"
-            if report.sound and not report.events
-            else f"{report.events:,} events, positions 1 to {report.head:,}, without a gap"
-            if report.sound
-            else f"{report.events:,} events up to position {report.head:,}: {report.fault_count} faults",
-            f"last leaf hash  {report.last_leaf or '-'}",
-        ]
-        lines += [f"  FAULT at {f.position} {f.event_id}: {f.words}" for f in report.faults]
-        if report.fault_count > len(report.faults):
-            lines.append(f"  … and {report.fault_count - len(report.faults)} more")
-        if made:
-            lines.append("views: applied + parked + not concerned = events up to their place")
-            lines += [
-                f"  {c.projection:<16} {c.applied:>8} + {c.parked:>5} + {c.not_concerned:>8} = {c.place:>8}"
-                + (f"  behind {report.head - c.place:,}" if report.head > c.place else "")
-                for c in report.projections
-            ]
-            lines += [f"  {name:<16} not made yet" for name in not_made]
-        else:
-            lines.append("views: not made yet (ledger run --once makes them)")
-        lines.append("The rows themselves are compared by: ledger rebuild --dry-run")
-        lines.append("sound: nothing differs" if report.sound else "NOT SOUND")
-        return "\n".join(lines)
-
-    session.emit(
-        {
-            "sound": report.sound,
-            "events": report.events,
-            "head": report.head,
-            "last_leaf": report.last_leaf,
-            "unplaced": report.unplaced,
-            "fault_count": report.fault_count,
-            "faults": [vars(f) for f in report.faults],
-            "projections": [{**vars(c), "behind": max(0, report.head - c.place)} for c in report.projections],
-            "not_made": not_made,
-        },
-        text,
-    )
-    if not report.sound:
-        first = report.faults[0]
-        raise IntegrityFault(f"position {first.position} {first.event_id}: {first.words}")
 
 
 @click.command()

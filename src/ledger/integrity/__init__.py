@@ -1,4 +1,6 @@
-"""Checking the record against itself: hashes, the gapless order, and what every projection did with every event.
+"""Checking the record against itself and against what was sealed of it.
 
-May import: ``ledger.store``, ``ledger.consumers``, ``ledger.projections.base`` and the foundation.
+Hashes, the gapless order, what every projection did with every event; tiles, checkpoints, and what others have.
+
+May import: ``ledger.proof``, ``ledger.store``, ``ledger.consumers``, ``ledger.projections.base`` and the foundation.
 """

@@ -1,13 +1,12 @@
 """Checking the record against itself: every hash, the gapless order, and what each view did with every event.
 
-The first event that differs is named, with what differs. Proof against the people who run the database needs
-checkpoints that they cannot rewrite; here everything that the record says of itself is recomputed.
+The first event that differs is named, with what differs. Everything that the record says of itself is recomputed here;
+``sealed`` holds it against checkpoints, which the people who run the database cannot rewrite everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import func, inspect, select
@@ -15,63 +14,26 @@ from sqlalchemy import func, inspect, select
 from ledger.consumers import outcomes
 from ledger.consumers.log import LocalLog
 from ledger.consumers.tables import LIVE, PLACES
+from ledger.integrity.report import NAMED, Completeness, Fault, Report
+from ledger.integrity.sealed import SealedWalk
 from ledger.projections.base import Projection
 from ledger.store.envelope import StoredRow, leaf_of
 from ledger.store.recorder import Recorder
 
 _BATCH = 5000
-#: How many faults are named one by one; all of them are counted.
-NAMED = 50
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something that does not agree: where, of which kind, and in words."""
-
-    kind: str
-    position: int
-    event_id: str
-    words: str
-
-
-@dataclass
-class Completeness:
-    """One view's account of the log: applied + parked + not concerned = events in the log, up to its place."""
-
-    projection: str
-    place: int
-    applied: int = 0
-    parked: int = 0
-    not_concerned: int = 0
-
-
-@dataclass
-class Report:
-    """What a verification found. ``faults`` are in the order of the log."""
-
-    events: int = 0
-    head: int = 0
-    last_leaf: str = ""
-    #: Committed events that wait for their place in the log: not checked yet.
-    unplaced: int = 0
-    faults: list[Fault] = field(default_factory=list)
-    fault_count: int = 0
-    projections: list[Completeness] = field(default_factory=list)
-
-    @property
-    def sound(self) -> bool:
-        return self.fault_count == 0
-
-    def add(self, fault: Fault) -> None:
-        self.fault_count += 1
-        if len(self.faults) < NAMED:
-            self.faults.append(fault)
 
 
 def verify(
-    recorder: Recorder, projections: Sequence[Projection[Any]], progress: Callable[[int], None] | None = None
+    recorder: Recorder,
+    projections: Sequence[Projection[Any]],
+    progress: Callable[[int], None] | None = None,
+    *,
+    sealed: SealedWalk | None = None,
 ) -> Report:
-    """Read the whole log once and check all of it; raises nothing for a fault, the report names them."""
+    """Read the whole log once and check all of it; raises nothing for a fault, the report names them.
+
+    ``sealed`` is walked along: the log is held against what was sealed of it.
+    """
     report = Report()
     recorder.sequence()
     walk = _Walk(report)
@@ -79,7 +41,9 @@ def verify(
     after = 0
     while rows := recorder.read_log(after, _BATCH):
         for row in rows:
-            walk.check(row)
+            leaf = walk.check(row)
+            if sealed is not None:
+                sealed.check(row, leaf, report)
             for account in accounts:
                 account.check(row, report)
         after = rows[-1].position
@@ -90,6 +54,8 @@ def verify(
     for row in recorder.passed_over():
         words = f"this {row.topic} has lost its place in the log: later events have theirs"
         report.add(Fault("missing", 0, row.event_id, words))
+    if sealed is not None:
+        sealed.finish(report)
     for account in accounts:
         account.finish(report)
         report.projections.append(account.completeness)
@@ -105,7 +71,8 @@ class _Walk:
         self._recorded_at = ""
         self._versions: dict[str, int] = {}
 
-    def check(self, row: StoredRow) -> None:
+    def check(self, row: StoredRow) -> bytes:
+        """Check one event; gives its leaf, as it was recomputed."""
         report, event_id = self._report, row.event_id
         report.events += 1
         if row.position != self._position + 1:
@@ -138,6 +105,7 @@ class _Walk:
         self._position, self._recorded_at = row.position, row.recorded_at
         self._versions[str(row.originator_id)] = row.originator_version
         report.last_leaf = row.leaf.hex()
+        return leaf
 
 
 class _Account:
@@ -224,3 +192,6 @@ def _account(recorder: Recorder, projection: Projection[Any]) -> _Account | None
         place, *counts = (int(value) for value in connection.execute(statement).one())
         logs = set(connection.scalars(select(PLACES.c.log).where(mine)))
         return _Account(projection, place, tuple(counts), outcomes.read(connection, name), logs <= {LocalLog.name})
+
+
+__all__ = ["NAMED", "Completeness", "Fault", "Report", "verify"]

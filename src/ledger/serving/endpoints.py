@@ -35,11 +35,11 @@ class _Quiet(WSGIRequestHandler):
         return
 
 
-def address_of(text: str) -> tuple[str, int]:
-    """``PORT``, or ``HOST:PORT``; without a host only this machine may ask. Raises ``BadInput``."""
+def address_of(text: str, option: str = "--metrics") -> tuple[str, int]:
+    """``PORT``, or ``HOST:PORT``; without a host only this machine may ask. Raises ``BadInput`` naming the option."""
     host, _, port = text.rpartition(":")
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise BadInput(f"--metrics: {text!r} is not a port; write 9464, or 0.0.0.0:9464 to answer other machines")
+        raise BadInput(f"{option}: {text!r} is not a port; write 9464, or 0.0.0.0:9464 to answer other machines")
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
