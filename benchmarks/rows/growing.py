@@ -1,0 +1,52 @@
+"""Appending to and projecting onto logs of ever greater size: what one more event costs."""
+
+from __future__ import annotations
+
+from benchmarks.bench import Bench
+from benchmarks.measure import Spread, Stopwatch
+from benchmarks.result import Figure, Result
+from benchmarks.rows.append import writer
+from ledger.consumers.log import LocalLog
+from ledger.consumers.runner import Runner
+from ledger.projections.every import PROJECTIONS
+
+
+def grow(bench: Bench) -> Result:
+    """On each store of the ladder, with its views live: events appended one a commit, then projected."""
+    figures, notes = [], []
+    rate = 0.0
+    for number, size in enumerate(bench.sizes.ladder):
+        filled = bench.filled(size)
+        runner = Runner(filled.recorder.engine, LocalLog(filled.recorder), PROJECTIONS)
+        runner.prepare()
+        bench.say(f"views of {size:,} events")
+        runner.catch_up()
+        rows = bench.agencies.copy(0xE0000000 + number)[: bench.sizes.on_top]
+        append = Stopwatch()
+        work = writer(filled.url, rows)
+        with append.running():
+            work()
+        place = Stopwatch()
+        with place.running():
+            filled.recorder.sequence()
+        project = Stopwatch()
+        with project.running():
+            done = runner.catch_up()
+        rate = done / project.seconds
+        for what, watch, unit in (
+            ("append, 1 writer, 1 a commit", append, "µs an event"),
+            ("places given", place, "µs an event"),
+            ("projecting all views", project, "µs an event"),
+        ):
+            figures.append(Figure(what=what, unit=unit, size=size, value=watch.seconds / len(rows) * 1e6))
+        notes.append(f"{size:,} events were made and written in {filled.filled_seconds:,.0f} s")
+    return Result(
+        row="grow",
+        work=f"{len(rows):,} events more, on logs of {' / '.join(f'{size:,}' for size in bench.sizes.ladder)}",
+        unit="events/s",
+        ours=Spread.of([rate]),
+        events=len(rows),
+        limit="nothing that grows but the indexes' depth; see the table of growth",
+        notes=tuple(notes),
+        figures=tuple(figures),
+    )
