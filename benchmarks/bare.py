@@ -55,12 +55,11 @@ def _execute(connection: psycopg.Connection[Any], statement: str) -> None:
 
 
 _INSERT = (
-    f"INSERT INTO bare ({', '.join(EVENT_COLUMNS)}, written_at) "  # noqa: S608 - our own column names
-    f"VALUES ({', '.join(['%s'] * (len(EVENT_COLUMNS) + 1))})"
+    f"INSERT INTO bare ({', '.join(EVENT_COLUMNS)}, written_at) VALUES ({', '.join(['%s'] * (len(EVENT_COLUMNS) + 1))})"
 ).encode()
 #: One statement for a whole batch: an array for each column.
 _INSERT_ARRAYS = (
-    f"INSERT INTO bare ({', '.join(EVENT_COLUMNS)}, written_at) SELECT * FROM unnest("  # noqa: S608 - as above
+    f"INSERT INTO bare ({', '.join(EVENT_COLUMNS)}, written_at) SELECT * FROM unnest("
     + ", ".join(
         f"%s::{'integer' if name in _INTEGERS else 'bytea' if name == 'payload' else 'text'}[]"
         for name in (*EVENT_COLUMNS, "written_at")
@@ -116,8 +115,7 @@ def sqlite_table(url: str, *, keys: bool = False) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     columns = ", ".join(
-        "position INTEGER PRIMARY KEY" if name == "position" else f"{name} {_sqlite_type(name)}"
-        for name in LOG_COLUMNS
+        "position INTEGER PRIMARY KEY" if name == "position" else f"{name} {_sqlite_type(name)}" for name in LOG_COLUMNS
     )
     connection.execute(f"CREATE TABLE bare ({columns}) STRICT")
     for statement in _KEYS if keys else ():
@@ -131,6 +129,6 @@ def _sqlite_type(name: str) -> str:
 
 def insert_sqlite(connection: sqlite3.Connection, rows: Iterable[Values]) -> None:
     """One row a commit."""
-    statement = f"INSERT INTO bare ({', '.join(LOG_COLUMNS)}) VALUES ({', '.join('?' * len(LOG_COLUMNS))})"  # noqa: S608
+    statement = f"INSERT INTO bare ({', '.join(LOG_COLUMNS)}) VALUES ({', '.join('?' * len(LOG_COLUMNS))})"
     for row in rows:
         connection.execute(statement, row)

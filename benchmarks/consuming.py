@@ -28,8 +28,7 @@ def consume(settings: KafkaSettings, batch: int) -> Iterator[Sequence[Any]]:
         ends = consumer.end_offsets(partitions)
         left = {partition for partition in partitions if ends[partition] > 0}
         while left:
-            for records in consumer.poll(timeout_ms=1000, max_records=batch).values():
-                yield records
+            yield from consumer.poll(timeout_ms=1000, max_records=batch).values()
             left = {partition for partition in left if consumer.position(partition) < ends[partition]}
     finally:
         consumer.close()

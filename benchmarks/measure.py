@@ -24,14 +24,14 @@ import msgspec
 class Timed(NamedTuple):
     """So many events in so many seconds of the wall clock; ``cpu`` is the seconds of processor our own code took."""
 
-    count: int
+    events: int
     seconds: float
     cpu: float = 0.0
 
     @property
     def rate(self) -> float:
         """Events a second."""
-        return self.count / self.seconds
+        return self.events / self.seconds
 
 
 Work = Callable[[], Timed]
@@ -94,7 +94,7 @@ def compare(ours: Work, ways: Mapping[str, Work], repeats: int) -> Comparison:
         ours=Spread.of([mine.rate for mine, _ in pairs]),
         bare=Spread.of([bare.rate for _, bare in pairs]),
         ratio=Spread.of([mine.rate / bare.rate for mine, bare in pairs]),
-        cpu=statistics.median(mine.cpu / mine.count for mine, _ in pairs) * 1e6,
+        cpu=statistics.median(mine.cpu / mine.events for mine, _ in pairs) * 1e6,
         best=best,
         tried=tried,
         pairs=len(pairs),
@@ -117,9 +117,9 @@ class Stopwatch:
             self.seconds += time.perf_counter() - began
             self.cpu += time.process_time() - used
 
-    def timed(self, count: int) -> Timed:
+    def timed(self, events: int) -> Timed:
         """So many events in what was counted."""
-        return Timed(count, self.seconds, self.cpu)
+        return Timed(events, self.seconds, self.cpu)
 
 
 def percentile(values: Sequence[float], part: float) -> float:
@@ -179,13 +179,17 @@ _BUILT_IN = (
 def _library(file: str, function: str) -> str:
     """The library that a function belongs to; one of our own is named with its room."""
     if file == "~":
-        return next((name for name, marks in _BUILT_IN if any(mark in function for mark in marks)), "Python's built-ins")
+        return next(
+            (name for name, marks in _BUILT_IN if any(mark in function for mark in marks)), "Python's built-ins"
+        )
     found = re.search(r"site-packages/([^/.]+)", file)
+    if found is not None and found[1].startswith("psycopg"):
+        return "waiting for PostgreSQL" if function == "wait" else "psycopg"  # what it calls is C, and not seen
     if found is not None:
-        return "psycopg" if found[1].startswith("psycopg") else found[1]
+        return found[1]
     room = re.search(r"/ledger/(\w+)(/|\.py)", file)
     if room is not None:
         return f"ledger.{room[1]}"
-    if "/benchmarks/" in file:
+    if "/benchmarks/" in file and "/build/" not in file:
         return "the benchmark itself"
     return "Python's library"

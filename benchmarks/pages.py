@@ -7,9 +7,10 @@ from benchmarks.result import Figure, Result, Results, shown
 
 _HEAD = """# Benchmarks
 
-Made by `make bench` from `results.json`; nothing here is written by hand. Each figure stands beside its baseline, measured in
-the same run on the same servers, in turn; a rate is the median of its repeats (least to greatest), a ratio the median of
-the pairs' ratios. The baseline is the fastest of the honest ways that were tried, which are listed below the table.
+Made by `make bench` from `results.json`; nothing here is written by hand. Each figure stands beside its baseline,
+measured in the same run on the same servers, in turn; a rate is the median of its repeats (least to greatest), a ratio
+the median of the pairs' ratios. The baseline is the fastest of the honest ways that were tried, which are listed below
+the table.
 """
 _LOG = """
 ## The log they work on
@@ -32,8 +33,8 @@ def _machine(results: Results) -> str:
     m = results.machine
     modes = sorted({row.mode for row in results.rows})
     lines = [
-        f"- **Machine**: {m.processor}, {m.cores} cores, {m.memory_gb} GB, {m.system}; servers, clients and processes of",
-        "  the ledger all share it.",
+        f"- **Machine**: {m.processor}, {m.cores} cores, {m.memory_gb} GB, {m.system}; the servers, the clients",
+        "  and the ledger's processes all share it.",
         "- **Versions**: " + ", ".join(f"{name} {number}" for name, number in m.versions.items()),
         "- **Settings**: " + ", ".join(f"{name} {value}" for name, value in m.settings.items()),
         f"- **Measured**: {_when(results.rows)}; sizes: {', '.join(modes)}"
@@ -57,7 +58,9 @@ def _table(rows: tuple[Result, ...]) -> str:
     for row in rows:
         if not row.goals:
             continue
-        goals = "; ".join(f"{goal.wanted}: {goal.found}" if goal.wanted[0] != "≥" else goal.wanted for goal in row.goals)
+        goals = "; ".join(
+            f"{goal.wanted}: {goal.found}" if goal.wanted[0] != "≥" else goal.wanted for goal in row.goals
+        )
         lines.append(
             f"| {row.work} | {_spread(row.ours, row.unit)} | {_spread(row.bare, row.unit)} | {_spread(row.ratio)} "
             f"| {goals} | {'met' if row.met else '**missed**'} |"

@@ -12,7 +12,9 @@ from ledger.store.database import open_store
 
 #: Processes that were not forked from one with threads of its own, and that start with everything imported.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["ledger.application.commands", "ledger.store.database", "ledger.aggregates.everything"])
+_CONTEXT.set_forkserver_preload(
+    ["ledger.application.commands", "ledger.store.database", "ledger.aggregates.everything"]
+)
 _PATIENCE = 600.0
 #: How long the relay, which gives the places, waits when there is nothing to do, in seconds.
 _IDLE = 0.05

@@ -46,7 +46,11 @@ class Servers:
     @cached_property
     def cluster(self) -> Cluster:
         cluster = Cluster(self.folder / "kafka", fetch_jars(BUILD / "broker"))
-        cluster.start()
+        try:
+            cluster.start()
+        except BaseException:
+            cluster.stop()
+            raise
         return cluster
 
     def database(self, template: str | None = None) -> str:

@@ -26,7 +26,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     project: int
     latency_seconds: float
     latency_rate: int
-    #: The sizes of the log at which cost is looked at as it grows; the last one is what rebuild and restore are held to.
+    #: The sizes of the log at which cost is looked at as it grows; rebuild and restore are held to the last one.
     ladder: tuple[int, ...]
     #: Events appended and projected on top of each of them.
     on_top: int

@@ -37,10 +37,7 @@ def batches_of(engine: Engine, reads: Iterable[Sequence[StoredRow]]) -> list[Bat
         batch: Batch = {}
         for projection in PROJECTIONS:
             changed = {
-                key
-                for event in events
-                if projection.concerns(event.row.topic)
-                for key in keys_of(projection, event)
+                key for event in events if projection.concerns(event.row.topic) for key in keys_of(projection, event)
             }
             ready = finished[projection.name]
             wanted = [ready[key] for key in sorted(changed) if key in ready]
@@ -82,7 +79,7 @@ def upsert_pipelined(connection: psycopg.Connection[Any], batch: Batch) -> None:
         if rows:
             names = _names(projection)
             marks = ", ".join(["%s"] * len(names))
-            statement = f"INSERT INTO bare_{projection.name} ({', '.join(names)}) VALUES ({marks}) "  # noqa: S608
+            statement = f"INSERT INTO bare_{projection.name} ({', '.join(names)}) VALUES ({marks}) "
             with connection.cursor() as cursor:
                 cursor.executemany((statement + _on_conflict(projection)).encode(), rows)
     connection.commit()
@@ -99,9 +96,9 @@ def upsert_copied(connection: psycopg.Connection[Any], batch: Batch) -> None:
                     for row in rows:
                         copy.write_row(row)
                 cursor.execute(
-                    f"INSERT INTO bare_{name} SELECT * FROM fresh_{name} {_on_conflict(projection)}".encode()  # noqa: S608
+                    f"INSERT INTO bare_{name} SELECT * FROM fresh_{name} {_on_conflict(projection)}".encode()
                 )
-                cursor.execute(f"DELETE FROM fresh_{name}".encode())  # noqa: S608
+                cursor.execute(f"DELETE FROM fresh_{name}".encode())
     connection.commit()
 
 

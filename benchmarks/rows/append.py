@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-
 from benchmarks import bare
 from benchmarks.bench import Bench
 from benchmarks.measure import Stopwatch, Timed, compare
@@ -134,5 +133,3 @@ def _rows(bench: Bench, writers: int, each: int) -> list[list[StoredRow]]:
             copy += 1
         found.append(mine[:each])
     return found
-
-

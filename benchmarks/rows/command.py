@@ -153,8 +153,8 @@ def whole_command(bench: Bench) -> Result:
         shares=bench.profile("command", alone),
         limit="Python that loads and decides, eight processes on the machine's cores",
         notes=(
-            f"a command took {percentile(seconds, 0.5) * 1000:.1f} ms (median) and {percentile(seconds, 0.99) * 1000:.1f}"
-            f" ms (99 of 100), with {clients} clients at once",
+            f"a command took {percentile(seconds, 0.5) * 1000:.1f} ms (median) and "
+            f"{percentile(seconds, 0.99) * 1000:.1f} ms (99 of 100), with {clients} clients at once",
         ),
     )
 

@@ -16,6 +16,7 @@ from benchmarks.rows.relaying import relay
 from benchmarks.rows.replaying import replay
 from benchmarks.rows.restoring import restore
 from benchmarks.rows.seeing import see
+from benchmarks.rows.sharing import share
 from benchmarks.rows.verifying import verify
 
 #: The last one appends to the stores that the others have read.
@@ -27,6 +28,7 @@ ROWS: dict[str, Callable[[Bench], Result]] = {
     "import": import_bundles,
     "relay": relay,
     "project": project,
+    "projectors": share,
     "visible": see,
     "rebuild": rebuild,
     "restore": restore,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench
+import psycopg
+
+from benchmarks.bench import Bench, Filled
 from benchmarks.measure import Spread, Stopwatch
 from benchmarks.result import Figure, Result
 from benchmarks.rows.append import writer
@@ -39,6 +41,7 @@ def grow(bench: Bench) -> Result:
             ("projecting all views", project, "µs an event"),
         ):
             figures.append(Figure(what=what, unit=unit, size=size, value=watch.seconds / len(rows) * 1e6))
+        figures += _disk(bench, filled, size + len(rows))
         notes.append(f"{size:,} events were made and written in {filled.filled_seconds:,.0f} s")
     return Result(
         row="grow",
@@ -50,3 +53,21 @@ def grow(bench: Bench) -> Result:
         notes=tuple(notes),
         figures=tuple(figures),
     )
+
+
+_TABLES = """
+SELECT coalesce(sum(pg_total_relation_size(c.oid)) FILTER (WHERE c.relname IN ('events', 'log_order')), 0),
+       coalesce(sum(pg_total_relation_size(c.oid)) FILTER (WHERE c.relname NOT IN ('events', 'log_order')), 0)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname = 'public'
+"""
+
+
+def _disk(bench: Bench, filled: Filled, events: int) -> list[Figure]:
+    """Bytes on the disk for each event: the record with its indexes, the views, the topic if it has been relayed."""
+    with psycopg.connect(filled.url) as connection:
+        record, views = connection.execute(_TABLES).fetchone() or (0, 0)
+    found = {"the record on disk": float(record) / events, "the views on disk": float(views) / events}
+    if filled.topic is not None:
+        files = (bench.servers.folder / "kafka").glob(f"broker-*/data/{filled.topic.topic}-*/*.log")
+        found["the topic on disk, one replica"] = sum(file.stat().st_size for file in files) / filled.size
+    return [Figure(what=what, unit="bytes an event", size=filled.size, value=value) for what, value in found.items()]

@@ -31,10 +31,9 @@ def import_bundles(bench: Bench) -> Result:
         url = bench.servers.database()
         recorder = open_store(url)
         ledger = Ledger(recorder)
-        sizes, watch = [], Stopwatch()
+        watch = Stopwatch()
         with watch.running():
-            for file in files:
-                sizes.append(import_fhir_file(ledger, file, program="psc", purpose="operations").appended)
+            sizes = [import_fhir_file(ledger, file, program="psc", purpose="operations").appended for file in files]
         if not batches:
             recorder.sequence()
             position = 0

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from msgspec.structs import replace
 
 from benchmarks.bench import Bench, Filled
 from benchmarks.measure import Share, Spread, Stopwatch, Timed, compare, shares_of_file
@@ -44,7 +43,11 @@ def rebuild(bench: Bench) -> Result:
     batches = _batches(middle)
     found = compare(
         lambda: run_rebuild(middle)[0],
-        {f"psycopg: the log read, bulk upserts by COPY and one INSERT, keys alone, {before:,} events": lambda: _bare(middle, batches)},
+        {
+            f"psycopg: the log read, bulk upserts by COPY and one INSERT, keys alone, {before:,} events": lambda: _bare(
+                middle, batches
+            )
+        },
         max(1, bench.sizes.repeats // 2),
     )
     return Result(
@@ -121,5 +124,3 @@ def _shares(bench: Bench, filled: Filled) -> tuple[Share, ...]:
     folder.mkdir(parents=True, exist_ok=True)
     run_rebuild(filled, folder / "rebuild.prof")
     return shares_of_file(folder / "rebuild.prof")
-
-

@@ -51,7 +51,7 @@ def restore(bench: Bench) -> Result:
         events=last,
         tried=tried,
         shares=bench.profile("restore", partial(_ours, bench, least)),
-        limit="kafka-python's consumer and the checks of each event; PostgreSQL's keys and guards on the record's tables",
+        limit="kafka-python's consumer, the checks of each event, and PostgreSQL's keys and guards on the record",
         figures=tuple(figures),
     )
 

@@ -1,4 +1,4 @@
-"""From append to visible: commands at a steady rate, relay and projector as processes of their own, a reader that looks."""
+"""From append to visible: commands at a steady rate, relay and projector as processes, and a reader that looks."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def see(bench: Bench) -> Result:
         ),
         limit="the waits of relay and projector between looks, and the turns of the views",
         notes=(
-            f"from when the command was due: {percentile(whole, 0.5):.0f} ms (median), {percentile(whole, 0.99):.0f} ms "
-            "(99 of 100)",
+            f"from when the command was due: {percentile(whole, 0.5):.0f} ms (median), "
+            f"{percentile(whole, 0.99):.0f} ms (99 of 100)",
             f"the reader looks every {LOOK * 1000:.0f} ms at the view {_view()}, the last that a contact changes",
         ),
         data={"p50_ms": percentile(waits, 0.5), "p99_ms": percentile(waits, 0.99), "rate": rate},
@@ -117,7 +117,7 @@ def _prepare(url: str, part: str, number: int, each: int, interval: float) -> Ca
 def _reader(url: str, each: int) -> Callable[[], dict[str, float]]:
     """Looks for the contacts that come next, until all are seen; answers with when each was."""
     connection = psycopg.connect(url, autocommit=True)
-    statement = f"SELECT contact_id FROM view_{_view()} WHERE contact_id = ANY(%s)".encode()  # noqa: S608
+    statement = f"SELECT contact_id FROM view_{_view()} WHERE contact_id = ANY(%s)".encode()
     sources = [contact_ids(_name(number)) for number in range(CLIENTS)]
     coming = [[source.new() for _ in range(each)] for source in sources]
 

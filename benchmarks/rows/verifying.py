@@ -75,23 +75,30 @@ def _all(filled: Filled) -> float:
 
 def _bare(filled: Filled, *, binary: bool) -> Timed:
     watch, count = Stopwatch(), 0
-    with watch.running(), psycopg.connect(filled.url) as connection:
-        with connection.cursor(name="log", binary=binary) as cursor:
-            cursor.itersize = _BATCH
-            cursor.execute(_LOG)
-            place = [column.name for column in cursor.description or ()].index("payload")
-            for row in cursor:
-                said = "\x1f".join(map(str, row[:place] + row[place + 1 :])).encode()
-                hashlib.sha256(row[place] + said).digest()
-                count += 1
+    with (
+        watch.running(),
+        psycopg.connect(filled.url) as connection,
+        connection.cursor(name="log", binary=binary) as cursor,
+    ):
+        cursor.itersize = _BATCH
+        cursor.execute(_LOG)
+        place = [column.name for column in cursor.description or ()].index("payload")
+        for row in cursor:
+            said = "\x1f".join(map(str, row[:place] + row[place + 1 :])).encode()
+            hashlib.sha256(row[place] + said).digest()
+            count += 1
     return watch.timed(count)
 
 
 def _raw(filled: Filled) -> Timed:
     watch, count = Stopwatch(), 0
-    with watch.running(), psycopg.connect(filled.url) as connection:
-        with connection.cursor() as cursor, cursor.copy(f"COPY ({_LOG}) TO STDOUT (FORMAT BINARY)".encode()) as copy:
-            for data in copy:
-                hashlib.sha256(data).digest()
-                count += 1
+    with (
+        watch.running(),
+        psycopg.connect(filled.url) as connection,
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY ({_LOG}) TO STDOUT (FORMAT BINARY)".encode()) as copy,
+    ):
+        for data in copy:
+            hashlib.sha256(data).digest()
+            count += 1
     return watch.timed(count)
