@@ -111,7 +111,7 @@ def _each(rows: tuple[Result, ...]) -> str:
         others = {name: rate for name, rate in row.tried.items() if name != row.baseline}
         if others:
             lines.append(
-                f"- Ways tried, once each: {row.baseline} {shown(row.tried[row.baseline])} {row.unit}; "
+                f"- Ways tried, the better of two runs each: {row.baseline} {shown(row.tried[row.baseline])} {row.unit}; "
                 + "; ".join(f"{name} {shown(rate)} {row.unit}" for name, rate in others.items())
             )
         if row.data.get("cpu_us"):

@@ -52,6 +52,7 @@ def grow(bench: Bench) -> Result:
         limit="nothing that grows but the indexes' depth; see the table of growth",
         notes=tuple(notes),
         figures=tuple(figures),
+        data={"events_of_a_client_in_a_month": bench.agencies.events / bench.sizes.clients / bench.sizes.months},
     )
 
 
