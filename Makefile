@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A wheel cache or index set up for this machine is pip's own business (pip config); nothing is named here.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := src tests deploy examples
+SOURCES := src tests deploy examples benchmarks
 
-.PHONY: help servers setup setup-dev demo stack up test lint types imports lock clean
+.PHONY: help servers setup setup-dev demo stack up test bench lint types imports lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,12 @@ servers: ## See that the tests can start a real broker and an outsider's program
 
 test: setup-dev servers lint types ## Everything: lint, types, unit, property and system tests
 	@$(BIN)/pytest -n auto --dist worksteal
+
+QUICK ?=
+PROFILE ?=
+ROWS ?=
+bench: setup-dev servers ## Measure every row beside its baseline (QUICK=1, ROWS="relay verify", PROFILE=1)
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(PROFILE),--profile) $(ROWS)
 
 lock: setup-dev ## Write the lock files anew from pyproject.toml
 	@$(PIP) install 'uv>=0.13'
