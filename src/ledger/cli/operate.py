@@ -23,7 +23,6 @@ from ledger.errors import BadInput, IntegrityFault, LedgerError
 from ledger.integrity.verify import verify as verify_record
 from ledger.kafka.connection import KafkaSettings, read_kafka_settings
 from ledger.kafka.projector import Projector
-from ledger.kafka.source import KafkaLog
 from ledger.projections.base import Projection
 from ledger.projections.every import PROJECTIONS, find_projection
 from ledger.serving.health import Health
@@ -305,7 +304,6 @@ def _project(
     head: Callable[[], int],
 ) -> None:
     """Keep the views from the topic, as one of several projectors; ``progress`` is told how many events were read."""
-    runner.log = KafkaLog(kafka)
     projector = Projector(runner, kafka)
 
     def turned(count: int) -> None:
