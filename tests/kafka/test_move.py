@@ -21,12 +21,13 @@ from tests.store.agency import small_agency
 from ledger.application.commands import Ledger
 from ledger.clock import SeededIds
 from ledger.errors import BadInput, IntegrityFault, LedgerError
+from ledger.kafka.compare import compare
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.doctor import examine
 from ledger.kafka.move import move
 from ledger.kafka.place import end_of, last_position, live
 from ledger.kafka.relay import Relay, Sender
-from ledger.kafka.restore import differences, merged, restore
+from ledger.kafka.restore import merged, restore
 from ledger.kafka.source import KafkaLog
 from ledger.kafka.wire import TopicMoved
 from ledger.store.database import open_store
@@ -43,7 +44,7 @@ def another(settings: KafkaSettings) -> KafkaSettings:
 def assert_moved(recorder: Recorder, old: KafkaSettings, new: KafkaSettings, partitions: int) -> None:
     """The new topic is the store; the old one is a part of it from the beginning, and says in each partition where
     the log went on."""
-    assert list(differences(recorder, new)) == []
+    assert compare(recorder, new).equal
     end = end_of(new)
     assert (end.partitions, end.made_with, end.moved) == (partitions, partitions, None)
     kept = [row.position for row in merged(old)]  # raises on a gap or a double
@@ -92,15 +93,17 @@ def test_a_reader_of_the_old_topic_is_told_behind_its_last_event(
     head, new = relay_all(month, old), another(old)
     move(month, old, new.topic, partitions=3)
     log = KafkaLog(old)
-    entries, after = [], 0
-    with pytest.raises(TopicMoved) as told:
-        while some := log.read(0, after, 97):
-            entries += some
-            after = some[-1].offset
-    assert [entry.row.position for entry in entries] == list(range(1, head + 1))
-    assert told.value.to == new.topic
-    with pytest.raises(TopicMoved):
-        log.read(0, after, 97)
+    positions: list[int] = []
+    after = 0
+    while len(positions) < head:
+        some = log.read(0, after, 97)
+        positions += [entry.row.position for entry in some]
+        after = some[-1].offset
+    assert positions == list(range(1, head + 1))
+    for _ in range(2):
+        with pytest.raises(TopicMoved) as told:
+            log.read(0, after, 97)
+        assert (told.value.to, told.value.position) == (new.topic, head)
     log.close()
 
 
@@ -110,11 +113,11 @@ def test_the_log_moves_twice_and_never_back(month: Recorder, new_topic: NewTopic
     move(month, first, second.topic, partitions=2)
     move(month, first, third.topic, partitions=3)  # from where the log is, whatever the setting says
     assert live(first) == live(second) == third
-    assert list(differences(month, third)) == []
+    assert compare(month, third).equal
     for settings in (first, second, third):
         with pytest.raises(BadInput, match="has ended; choose a name that was not used before"):
             move(month, settings, first.topic, partitions=2)
-    with pytest.raises(BadInput, match="the log is on .*; name another topic"):
+    with pytest.raises(BadInput, match="; name another topic"):
         move(month, third, third.topic)
 
 
@@ -172,7 +175,7 @@ def test_partitions_added_in_place_change_no_order_and_are_named(
     sender.send_until(month.head())
     sender.close()
     assert end_of(topic).made_with == made_with
-    assert list(differences(month, topic)) == []
+    assert compare(month, topic).equal
     home: dict[bytes, set[int]] = {}
     for message in read_topic(topic):
         home.setdefault(message.key(), set()).add(message.partition())
@@ -227,6 +230,6 @@ def test_two_moves_at_once_end_on_one_topic(month: Recorder, new_topic: NewTopic
         thread.join()
     live_one = live(old)
     assert live_one in targets
-    assert list(differences(month, live_one)) == []
+    assert compare(month, live_one).equal
     assert [name for name in ended if name == live_one.topic] == []
     assert all("meanwhile" in words or "has ended" in words for words in ended.values())

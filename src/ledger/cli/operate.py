@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ledger.aggregates.policy import AGENCY_KEY
+from ledger.cli.against_kafka import compare_with_topic, refuse_unequal, topic_data, topic_lines
 from ledger.cli.named import Id
 from ledger.cli.serving import METRICS, Standing, serving, standing_text, take_standing
 from ledger.cli.session import Session, pass_session
@@ -76,20 +77,25 @@ def status(session: Session, over: float | None) -> None:
 
 
 @click.command()
+@click.option("--against-kafka", is_flag=True, help="Also compare the store with the topic, event by event.")
 @pass_session
-def verify(session: Session) -> None:
+def verify(session: Session, against_kafka: bool) -> None:
     """Recompute every hash and the gapless order, and check that no view has skipped an event.
 
-    The first event that differs is named. Exit code 5 when something differs.
+    The first event that differs is named. With --against-kafka also what the topic lacks, has besides, has in other
+    words, out of order, or twice. Exit code 5 when something differs.
 
     \b
     Examples:
       ledger verify
       ledger --json verify
+      LEDGER_KAFKA=localhost:9092 ledger verify --against-kafka
     """
     head = session.recorder.sequence()
     with session.progress("Verifying", head) as advance:
         report = verify_record(session.recorder, PROJECTIONS, advance)
+    topic = compare_with_topic(session) if against_kafka else None
+    sound = report.sound and (topic is None or topic.equal)
     made = {c.projection for c in report.projections}
     not_made = [p.name for p in PROJECTIONS if p.name not in made]
 
@@ -116,12 +122,13 @@ def verify(session: Session) -> None:
         else:
             lines.append("views: not made yet (ledger run --once makes them)")
         lines.append("The rows themselves are compared by: ledger rebuild --dry-run")
-        lines.append("sound: nothing differs" if report.sound else "NOT SOUND")
+        lines += [] if topic is None else topic_lines(topic)
+        lines.append("sound: nothing differs" if sound else "NOT SOUND")
         return "\n".join(lines)
 
     session.emit(
         {
-            "sound": report.sound,
+            "sound": sound,
             "events": report.events,
             "head": report.head,
             "last_leaf": report.last_leaf,
@@ -130,12 +137,15 @@ def verify(session: Session) -> None:
             "faults": [vars(f) for f in report.faults],
             "projections": [{**vars(c), "behind": max(0, report.head - c.place)} for c in report.projections],
             "not_made": not_made,
-        },
+        }
+        | ({} if topic is None else {"topic": topic_data(topic)}),
         text,
     )
     if not report.sound:
         first = report.faults[0]
         raise IntegrityFault(f"position {first.position} {first.event_id}: {first.words}")
+    if topic is not None:
+        refuse_unequal(topic)
 
 
 @click.command()

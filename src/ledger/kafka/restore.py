@@ -1,10 +1,16 @@
-"""A store from the topic alone: every partition, merged by position, each hash checked, written as it was."""
+"""A store from the topic alone: every partition, merged by position, each hash checked, written as it was.
+
+What the store has already is compared with the topic and kept. So a restore that was interrupted goes on when it is
+typed again, and a backup that is older than the topic gets what it lacks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
-from ledger.errors import IntegrityFault
+from ledger.errors import IntegrityFault, LedgerError
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.place import live
 from ledger.kafka.whole import Found, WholeTopic
@@ -12,10 +18,11 @@ from ledger.kafka.wire import from_message
 from ledger.store.envelope import StoredRow
 from ledger.store.recorder import Recorder
 
+#: Events that are written in one transaction.
 _BATCH = 5000
 
 
-def merged(settings: KafkaSettings) -> Iterator[StoredRow]:
+def merged(settings: KafkaSettings) -> Generator[StoredRow, None, None]:
     """Every event on the topic in the order of positions; a gap or a double raises ``IntegrityFault``."""
     topic = WholeTopic(settings)
     try:
@@ -25,6 +32,50 @@ def merged(settings: KafkaSettings) -> Iterator[StoredRow]:
             yield from_message(found.value, found.headers)
     finally:
         topic.close()
+
+
+def restore(recorder: Recorder, settings: KafkaSettings, progress: Callable[[int], None] | None = None) -> int:
+    """Write into the store what it lacks of the log, from the topic that the log is on; returns how many events.
+
+    Raises ``IntegrityFault`` when what the store has is not the beginning of the log, and writes nothing then.
+    """
+    head, count = recorder.sequence(), 0
+    rows = merged(live(settings))
+    # One batch is read and checked while the one before is written.
+    with ThreadPoolExecutor(1, thread_name_prefix="restore") as ahead:
+        coming = ahead.submit(_next, rows)
+        try:
+            while batch := coming.result():
+                coming = ahead.submit(_next, rows)
+                lacking = _lacking(recorder, batch, head)
+                if lacking:
+                    recorder.restore(lacking)
+                    count += len(lacking)
+                if progress is not None:
+                    progress(len(batch))
+        finally:
+            coming.exception()  # it has ended before the topic is closed under it
+            rows.close()
+    return count
+
+
+def _next(rows: Iterator[StoredRow]) -> list[StoredRow]:
+    return list(islice(rows, _BATCH))
+
+
+def _lacking(recorder: Recorder, batch: list[StoredRow], head: int) -> list[StoredRow]:
+    """What the store lacks of a batch; what it has of it has to be the same."""
+    first = batch[0].position
+    if first > head:
+        return batch
+    stored = recorder.read_log(first - 1, len(batch), until=head)
+    for ours, theirs in zip(stored, batch, strict=False):
+        if ours != theirs:
+            raise LedgerError(
+                f"LEDGER_DATABASE: the store has another event at position {ours.position} ({ours.event_id}) than the "
+                f"topic ({theirs.event_id}); restore into a new database"
+            )
+    return batch[len(stored) :]
 
 
 def _unexpected(settings: KafkaSettings, expected: int, found: Found) -> str:

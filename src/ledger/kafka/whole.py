@@ -7,6 +7,7 @@ partitions: one that has run ahead of the others is paused until they have come 
 from __future__ import annotations
 
 import heapq
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -19,8 +20,8 @@ from ledger.errors import LedgerError
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.wire import Headers, moved_in
 
-#: Messages that are kept in memory, over all partitions; and how many at least of each.
-_KEPT, _KEPT_AT_LEAST = 16_000, 500
+#: How many messages are kept in memory, over all partitions, beyond what one answer of a broker holds.
+_KEPT = 10_000
 #: How long a transaction may stay open before reading behind it is given up, in seconds. The relay's ends after 60.
 _PATIENCE = 150.0
 
@@ -40,10 +41,14 @@ class Found(msgspec.Struct, frozen=True, gc=False):
 
 
 class WholeTopic:
-    """Every committed message that is on a topic when it is opened; the message that ends a topic is left out."""
+    """Every committed message that is on a topic when it is opened; the message that ends a topic is left out.
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    A position greater than ``until`` cannot be right, and puts none of those after it out of their turn.
+    """
+
+    def __init__(self, settings: KafkaSettings, until: int | None = None) -> None:
         self.settings = settings
+        self._until = sys.maxsize if until is None else until
         # The ends are those of everything sent by now, committed or not: what a transaction has put into one partition
         # may be committed there a moment before it is in another.
         written = KafkaConsumer(**settings.client(), isolation_level="read_uncommitted", enable_auto_commit=False)
@@ -59,13 +64,14 @@ class WholeTopic:
             isolation_level="read_committed",
             enable_auto_commit=False,
             fetch_max_wait_ms=50,
+            auto_offset_reset="earliest",
             max_partition_fetch_bytes=1024 * 1024,
-            fetch_max_bytes=16 * 1024 * 1024,
+            fetch_max_bytes=4 * 1024 * 1024,
         )
         self._consumer.assign(list(self._ends))
         self._kept: dict[TopicPartition, deque[Any]] = {where: deque() for where in self._ends}
         self._reading = set(self._ends)
-        self._most = max(_KEPT_AT_LEAST, _KEPT // len(self._ends))
+        self._most = max(1, _KEPT // len(self._ends))
         for where in self._ends:
             self._consumer.seek(where, 0)
 
@@ -91,7 +97,8 @@ class WholeTopic:
             if position == 0 and moved_in(record.value, record.headers) is not None:
                 continue
             in_turn = position > greatest
-            greatest = max(greatest, position)
+            if position <= self._until:
+                greatest = max(greatest, position)
             found = Found(position, partition, record.offset, in_turn, record.key, record.value, record.headers)
             yield greatest, partition, found
 
@@ -120,7 +127,9 @@ class WholeTopic:
     def _poll(self) -> bool:
         """Take what has come; answers whether anything has."""
         came = False
-        for where, records in self._consumer.poll(timeout_ms=500, max_records=self._most).items():
+        # Everything that was fetched is taken: kafka-python 3.0 forgets the rest of what it has unpacked of a partition
+        # that is paused half way, and stands still.
+        for where, records in self._consumer.poll(timeout_ms=500, max_records=sys.maxsize).items():
             end, came = self._ends[where], True
             self._kept[where].extend(records if records[-1].offset < end else [r for r in records if r.offset < end])
         for where in list(self._reading):
