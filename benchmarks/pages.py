@@ -110,10 +110,9 @@ def _each(rows: tuple[Result, ...]) -> str:
             lines.append(f"- Baseline: {row.baseline}")
         others = {name: rate for name, rate in row.tried.items() if name != row.baseline}
         if others:
-            lines.append(
-                f"- Ways tried, the better of two runs each: {row.baseline} {shown(row.tried[row.baseline])} {row.unit}; "
-                + "; ".join(f"{name} {shown(rate)} {row.unit}" for name, rate in others.items())
-            )
+            tried = {row.baseline: row.tried[row.baseline]} | others
+            ways = "; ".join(f"{name} {shown(rate)} {row.unit}" for name, rate in tried.items())
+            lines.append(f"- Ways tried, the better of two runs each: {ways}")
         if row.data.get("cpu_us"):
             lines.append(f"- Processor time of our own process: {row.data['cpu_us']:,.0f} µs an event")
         if row.shares:

@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 from sqlalchemy import Engine, select
 
-from ledger.projections.base import Key, Projection, keys_of
+from ledger.projections.base import Happened, Key, Projection
 from ledger.projections.every import PROJECTIONS
+from ledger.projections.folding import keys_of
 from ledger.store.codec import read
 from ledger.store.envelope import StoredRow
 
@@ -33,11 +34,14 @@ def batches_of(engine: Engine, reads: Iterable[Sequence[StoredRow]]) -> list[Bat
     finished = {projection.name: rows_of(engine, projection) for projection in PROJECTIONS}
     found = []
     for rows in reads:
-        events = [read(row) for row in rows]
+        events = [Happened.of(read(row)) for row in rows]
         batch: Batch = {}
         for projection in PROJECTIONS:
             changed = {
-                key for event in events if projection.concerns(event.row.topic) for key in keys_of(projection, event)
+                key
+                for event in events
+                if projection.concerns(event.recorded.row.topic)
+                for key in keys_of(projection, event)
             }
             ready = finished[projection.name]
             wanted = [ready[key] for key in sorted(changed) if key in ready]

@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     print("grants: made", flush=True)
     if os.environ.get("LEDGER_KAFKA"):
         ledger("topic", "create", "--partitions", str(given.partitions))
-        ledger("doctor", "--partitions", str(given.partitions))
+        ledger("doctor")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def relay(bench: Bench) -> Result:
     count = bench.sizes.relay
     url, recorder = bench.fresh(count)
     rows = recorder.read_log(0, 10 * count)
-    messages = [to_message(row) for row in rows]
+    messages = [to_message(row, bench.sizes.partitions) for row in rows]
 
     def ours() -> Timed:
         settings = bench.servers.topic(bench.sizes.partitions)

@@ -114,10 +114,14 @@ class Cluster:
         for broker in self.brokers:
             self._configure(broker)
             self._format(broker)
-        for broker in self.brokers:
-            self.start_broker(broker, wait=False)
-        for broker in self.brokers:
-            self.wait(broker)
+        try:
+            for broker in self.brokers:
+                self.start_broker(broker, wait=False)
+            for broker in self.brokers:
+                self.wait(broker)
+        except BaseException:
+            self.stop()
+            raise
 
     def start_broker(self, broker: Broker, *, wait: bool = True) -> None:
         """Start one broker on the storage it has."""

@@ -58,7 +58,7 @@ def read_topic(settings: KafkaSettings, isolation: str = "read_committed") -> li
         consumer.close()
 
 
-def assert_same(message: Any, row: StoredRow) -> None:
+def assert_same(message: Any, row: StoredRow, partitions: int) -> None:
     """A message is exactly the event of the store: its key, its value, its headers, its leaf and its time."""
     headers = dict(message.headers())
     assert len(headers) == len(message.headers())
@@ -76,6 +76,7 @@ def assert_same(message: Any, row: StoredRow) -> None:
         "ce_position": str(row.position).encode(),
         "ce_streamversion": str(row.originator_version).encode(),
         "ce_schemaversion": str(row.schema_version).encode(),
+        "ce_partitions": str(partitions).encode(),
         "ce_leaf": row.leaf.hex().encode(),
     }
     assert hashlib.sha256(b"\x00" + entry).digest() == row.leaf
@@ -115,7 +116,7 @@ def test_the_topic_is_the_store_event_for_event(
     assert count == len(rows) == len(messages) > 700
     position = {id(message): int(dict(message.headers())["ce_position"]) for message in messages}
     for message, row in zip(sorted(messages, key=lambda each: position[id(each)]), rows, strict=True):
-        assert_same(message, row)
+        assert_same(message, row, partitions)
     order: dict[int, list[int]] = defaultdict(list)
     home: dict[bytes, set[int]] = defaultdict(set)
     for message in messages:
@@ -142,7 +143,7 @@ def test_text_of_any_script_arrives_as_it_is(sqlite_ledger: Ledger, new_topic: N
     messages = sorted(read_topic(settings), key=lambda each: int(dict(each.headers())["ce_position"]))
     assert [json.loads(each.value())["name"]["family"] for each in messages] == list(names)
     for message, row in zip(messages, sqlite_ledger.recorder.read_log(0, 100), strict=True):
-        assert_same(message, row)
+        assert_same(message, row, 3)
 
 
 def test_what_was_not_committed_is_not_read(month: Recorder, new_topic: NewTopic, relay_all: RelayAll) -> None:

@@ -38,7 +38,7 @@ def fits(pointer: str, value: Any) -> list[str]:
 
 
 def headers_of(row: StoredRow) -> dict[str, str]:
-    return {name: value.decode() for name, value in to_message(row).headers}
+    return {name: value.decode() for name, value in to_message(row, 6).headers}
 
 
 def test_the_document_in_docs_is_what_the_code_gives() -> None:

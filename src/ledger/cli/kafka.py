@@ -7,9 +7,12 @@ import click
 from ledger.cli.serving import METRICS, serving
 from ledger.cli.session import Session, pass_session
 from ledger.cli.stopping import stop_on_signal
-from ledger.errors import BadInput, LedgerError
-from ledger.kafka.connection import KafkaSettings, read_kafka_settings
+from ledger.errors import BadInput, IntegrityFault, LedgerError
+from ledger.integrity.verify import verify
+from ledger.kafka.connection import KafkaSettings, check_topic_name, read_kafka_settings
 from ledger.kafka.doctor import create_topic, examine
+from ledger.kafka.move import move
+from ledger.kafka.place import last_position, live
 from ledger.kafka.relay import Relay, RelayState
 from ledger.kafka.restore import restore as restore_store
 from ledger.serving.health import Health
@@ -53,20 +56,46 @@ def create(session: Session, partitions: int, replicas: int | None) -> None:
     )
 
 
+def _topic_name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else check_topic_name("--to", value)
+
+
 @click.command()
-@click.option("--batch", default=1000, show_default=True, help="Events in one transaction.")
+@click.option("--batch", default=1000, show_default=True, type=click.IntRange(1), help="Events in one transaction.")
 @click.option("--once", is_flag=True, help="Stop when everything in the store is on the topic.")
+@click.option("--to", metavar="TOPIC", callback=_topic_name, help="Move the log to this topic, then stop.")
+@click.option("--partitions", type=click.IntRange(1), help="With --to: how many the new topic is made with.")
+@click.option("--replicas", type=click.IntRange(1), help="With --to: how many brokers hold each of its events.")
 @METRICS
 @pass_session
-def relay(session: Session, batch: int, once: bool, metrics: tuple[str, int] | None) -> None:
+def relay(
+    session: Session,
+    batch: int,
+    once: bool,
+    to: str | None,
+    partitions: int | None,
+    replicas: int | None,
+    metrics: tuple[str, int] | None,
+) -> None:
     """Bring every event of the store to the topic, once and in order, until stopped.
 
     Several may run: one is active, the others stand by and take over within ten seconds.
 
+    With --to the log moves to another topic, with more partitions say. The other relays and the projectors go on
+    meanwhile, and follow by themselves. When it is interrupted, typing it again goes on where it was.
+
     \b
-    Example:
+    Examples:
       LEDGER_KAFKA=localhost:9092 ledger relay --metrics 9464
+      LEDGER_KAFKA=localhost:9092 ledger relay --to ledger.events.2 --partitions 24
     """
+    if to is not None:
+        if once or metrics is not None:
+            raise BadInput("--to: it moves the log and stops; --once and --metrics are for a relay that runs")
+        _move(session, to, partitions, replicas, batch)
+        return
+    if partitions is not None or replicas is not None:
+        raise BadInput("--partitions, --replicas: they are for the new topic that --to names")
     stop = stop_on_signal()
     running = Relay(session.recorder, kafka_settings(), batch=batch)
     health = Health()
@@ -84,19 +113,38 @@ def relay(session: Session, batch: int, once: bool, metrics: tuple[str, int] | N
     )
 
 
+def _move(session: Session, to: str, partitions: int | None, replicas: int | None, batch: int) -> None:
+    settings, recorder = kafka_settings(), session.recorder
+    with session.progress(f"Moving the log to {to}", recorder.sequence()) as advance:
+        moved = move(recorder, settings, to, partitions=partitions, replicas=replicas, batch=batch, progress=advance)
+    words = (
+        f"the log is on {moved.target} now, in {moved.partitions} partitions"
+        if moved.now
+        else f"the log has been moved to {moved.target} before; it has {moved.partitions} partitions"
+    )
+    session.emit(
+        vars(moved),
+        lambda: (
+            f"{words}; {moved.source} ended at position {moved.position:,}\n"
+            "Relays and projectors follow by themselves. Where they are started, set\n"
+            f"LEDGER_KAFKA_TOPIC={moved.target}; delete {moved.source} only when nobody names or reads it any more."
+        ),
+    )
+
+
 @click.command()
-@click.option("--partitions", type=int, help="How many partitions the topic was made with.")
 @pass_session
-def doctor(session: Session, partitions: int | None) -> None:
+def doctor(session: Session) -> None:
     """Refuse a topic or broker whose settings can lose events, and say which and how to mend it.
 
-    Exit code 1 when something is wrong.
+    Partitions that were added in place are named too: each event says how many the topic was made with. Exit code 1
+    when something is wrong.
 
     \b
     Example:
-      LEDGER_KAFKA=localhost:9092 ledger doctor --partitions 6
+      LEDGER_KAFKA=localhost:9092 ledger doctor
     """
-    findings = examine(kafka_settings(), expected_partitions=partitions)
+    findings = examine(kafka_settings())
     wrong = [finding for finding in findings if not finding.ok]
 
     def text() -> str:
@@ -116,11 +164,28 @@ def doctor(session: Session, partitions: int | None) -> None:
 @click.option("--from-kafka", is_flag=True, required=True, help="Restore from the topic.")
 @pass_session
 def restore(session: Session, from_kafka: bool) -> None:
-    """Build an empty store from the topic alone, byte for byte; then run ``ledger verify`` and ``ledger rebuild``.
+    """Write what the store lacks from the topic, byte for byte, and verify the store; then run ``ledger rebuild``.
+
+    The store is empty, or has the beginning of the log: a restore that was interrupted, or an older backup. Exit code 5
+    when the restored store does not agree with its hashes.
 
     \b
     Example:
       LEDGER_KAFKA=localhost:9092 LEDGER_DATABASE=sqlite:///new.db ledger restore --from-kafka
     """
-    count = restore_store(session.recorder, kafka_settings())
-    session.emit({"events": count, "head": session.recorder.head()}, lambda: f"{count:,} events restored")
+    settings, recorder = kafka_settings(), session.recorder
+    with session.progress("Restoring", last_position(live(settings))) as advance:
+        count = restore_store(recorder, settings, advance)
+    with session.progress("Verifying", recorder.sequence()) as advance:
+        report = verify(recorder, (), advance)
+    session.emit(
+        {"events": count, "head": report.head, "last_leaf": report.last_leaf, "sound": report.sound},
+        lambda: (
+            f"{count:,} events restored; the store has {report.events:,}, up to position {report.head:,}\n"
+            f"last leaf hash  {report.last_leaf or '-'}\n"
+            + ("sound: every hash agrees; now: ledger rebuild" if report.sound else "NOT SOUND")
+        ),
+    )
+    if not report.sound:
+        first = report.faults[0]
+        raise IntegrityFault(f"position {first.position} {first.event_id}: {first.words}")

@@ -22,7 +22,6 @@ from ledger.consumers.runner import Runner
 from ledger.errors import BadInput, LedgerError
 from ledger.kafka.connection import KafkaSettings, read_kafka_settings
 from ledger.kafka.projector import Projector
-from ledger.kafka.source import KafkaLog
 from ledger.projections.base import Projection
 from ledger.projections.every import PROJECTIONS, find_projection
 from ledger.serving.health import Health
@@ -242,7 +241,6 @@ def _project(
     head: Callable[[], int],
 ) -> None:
     """Keep the views from the topic, as one of several projectors; ``progress`` is told how many events were read."""
-    runner.log = KafkaLog(kafka)
     projector = Projector(runner, kafka)
 
     def turned(count: int) -> None:

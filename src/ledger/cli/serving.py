@@ -13,7 +13,8 @@ import click
 from ledger.cli.session import Session
 from ledger.clock import SystemClock
 from ledger.consumers.parking import Parked
-from ledger.kafka.connection import read_kafka_settings
+from ledger.errors import LedgerError
+from ledger.kafka.connection import KafkaUnreachable, read_kafka_settings
 from ledger.serving.endpoints import address_of, answering
 from ledger.serving.health import Health
 from ledger.serving.lag import Lag, lag_at, lags, recorded_a_second, view_places
@@ -104,12 +105,14 @@ def _topic_place() -> tuple[int | None, str | None]:
         return None, None
     from kafka.errors import KafkaError  # its client takes a fifth of a second to import, for those who use it
 
-    from ledger.kafka.place import last_position
+    from ledger.kafka.place import last_position, live
 
     try:
-        return last_position(settings, patience_ms=_PATIENCE_MS), None
+        return last_position(live(settings, patience_ms=_PATIENCE_MS), patience_ms=_PATIENCE_MS), None
+    except LedgerError as fault:
+        return None, str(fault)
     except (KafkaError, OSError, ValueError) as fault:
-        return None, f"no broker of {','.join(settings.brokers)} answers ({type(fault).__name__}); see: ledger doctor"
+        return None, str(KafkaUnreachable(settings, fault))
 
 
 def standing_text(

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ledger.cli.against_kafka import compare_with_topic, refuse_unequal, topic_data, topic_lines
 from ledger.cli.seal import sealing_key
 from ledger.cli.session import Session, pass_session
 from ledger.cli.trusted import trust_of
@@ -41,6 +42,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--witness", is_flag=True, help="Ask for the cosignatures that the policy wants (k of n), and ask witnesses."
 )
 @click.option("--checkpoint", "kept", multiple=True, type=_FILE, help="A checkpoint that you have kept; repeat.")
+@click.option("--against-kafka", is_flag=True, help="Also compare the store with the topic, event by event.")
 @click.option("--alone", is_flag=True, help="Ask nobody else: neither places nor Kafka nor witnesses.")
 @pass_session
 def verify(
@@ -49,19 +51,23 @@ def verify(
     trust_file: Path | None,
     witness: bool,
     kept: tuple[Path, ...],
+    against_kafka: bool,
     alone: bool,
 ) -> None:
     """Recompute every hash and the gapless order, and check that no view has skipped an event.
 
     The log is held against the tiles and checkpoints in the store, against the checkpoints that you name, and against
     those of the places, the topic and the witnesses of the settings. Signatures are checked with the keys of --vkey, of
-    the trust policy, or of LEDGER_SEAL_KEY. Every event that differs is named. Exit code 5 when something differs.
+    the trust policy, or of LEDGER_SEAL_KEY. Every event that differs is named. With
+    --against-kafka also what the topic lacks, has besides, has in other words, out of order, or twice. Exit code 5 when
+    something differs.
 
     \b
     Examples:
       ledger verify
       ledger verify --trust policy --witness
       ledger --json verify --vkey vkey --checkpoint checkpoint-i-kept
+      LEDGER_KAFKA=localhost:9092 ledger verify --against-kafka
     """
     settings = read_proof_settings()
     trust = trust_of(trust_file or settings.trust, "--trust" if trust_file else "LEDGER_TRUST")
@@ -80,12 +86,22 @@ def verify(
         from ledger.proof.timestamp import read_roots  # it takes a moment to import, and few have it
 
         check_timestamps(session.recorder, read_roots(settings.tsa_roots), walk.seals, report)
+    topic = compare_with_topic(session) if against_kafka else None
     made = {c.projection for c in report.projections}
     not_made = [p.name for p in PROJECTIONS if p.name not in made]
-    session.emit(_data(report, walk, outside, not_made), lambda: _text(report, walk, outside, not_made))
+    sound = report.sound and (topic is None or topic.equal)
+    data = _data(report, walk, outside, not_made) | {"sound": sound}
+    compared: list[str] = []
+    if topic is not None:
+        data |= {"topic": topic_data(topic)}
+        compared = topic_lines(topic)
+    last = "sound: nothing differs" if sound else "NOT SOUND"
+    session.emit(data, lambda: "\n".join([*_lines(report, walk, outside, not_made), *compared, last]))
     if not report.sound:
         first = report.faults[0]
         raise IntegrityFault(f"position {first.position} {first.event_id}: {first.words}")
+    if topic is not None:
+        refuse_unequal(topic)
 
 
 def _keys(vkeys: Sequence[str], trust: Trust | None) -> list[PublicKey]:
@@ -139,7 +155,6 @@ def _read(path: Path) -> list[bytes]:
 
 def _data(report: Report, walk: SealedWalk, outside: Outside, not_made: Sequence[str]) -> dict[str, Any]:
     return {
-        "sound": report.sound,
         "events": report.events,
         "head": report.head,
         "last_leaf": report.last_leaf,
@@ -152,7 +167,7 @@ def _data(report: Report, walk: SealedWalk, outside: Outside, not_made: Sequence
     }
 
 
-def _text(report: Report, walk: SealedWalk, outside: Outside, not_made: Sequence[str]) -> str:
+def _lines(report: Report, walk: SealedWalk, outside: Outside, not_made: Sequence[str]) -> list[str]:
     lines = [
         "0 events: the log is empty"
         if report.sound and not report.events
@@ -176,8 +191,7 @@ def _text(report: Report, walk: SealedWalk, outside: Outside, not_made: Sequence
     else:
         lines.append("views: not made yet (ledger run --once makes them)")
     lines.append("The rows themselves are compared by: ledger rebuild --dry-run")
-    lines.append("sound: nothing differs" if report.sound else "NOT SOUND")
-    return "\n".join(lines)
+    return lines
 
 
 def _sealed_text(report: Report, walk: SealedWalk, outside: Outside) -> list[str]:

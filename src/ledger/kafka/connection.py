@@ -20,11 +20,21 @@ from typing import Any
 
 import msgspec
 
-from ledger.errors import BadInput
+from ledger.errors import BadInput, LedgerError
 
 _BROKER = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})\Z")
 _TOPIC = re.compile(r"^[A-Za-z0-9._-]{1,249}\Z")
 _MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
+
+
+class KafkaUnreachable(LedgerError):
+    """No broker answers, or none lets us in."""
+
+    def __init__(self, settings: KafkaSettings, fault: Exception) -> None:
+        super().__init__(
+            f"LEDGER_KAFKA: no broker of {','.join(settings.brokers)} answers ({type(fault).__name__}); "
+            "check the addresses, the network and the security settings, then: ledger doctor"
+        )
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +80,7 @@ def read_kafka_settings(environment: Mapping[str, str] | None = None) -> KafkaSe
         if found is None or not 0 < int(found.group(2)) < 65536:
             raise BadInput(f"LEDGER_KAFKA: {broker!r} is not a broker; write host:port, several with commas")
     topic = environment.get("LEDGER_KAFKA_TOPIC", "ledger.events")
-    if not _TOPIC.match(topic):
-        raise BadInput(f"LEDGER_KAFKA_TOPIC: {topic!r} is not a topic name; use letters, digits, dots and dashes")
+    check_topic_name("LEDGER_KAFKA_TOPIC", topic)
     mechanism = environment.get("LEDGER_KAFKA_MECHANISM", "SCRAM-SHA-512")
     if mechanism not in _MECHANISMS:
         raise BadInput(f"LEDGER_KAFKA_MECHANISM: {mechanism!r} is not known; use one of {', '.join(_MECHANISMS)}")
@@ -88,6 +97,13 @@ def read_kafka_settings(environment: Mapping[str, str] | None = None) -> KafkaSe
         password=_secret(password_file) if password_file else None,
         mechanism=mechanism,
     )
+
+
+def check_topic_name(field: str, name: str) -> str:
+    """A name that a topic can have, or ``BadInput`` naming the setting or option it came by."""
+    if not _TOPIC.match(name):
+        raise BadInput(f"{field}: {name!r} is not a topic name; use letters, digits, dots and dashes")
+    return name
 
 
 def _file(environment: Mapping[str, str], name: str) -> str | None:

@@ -13,8 +13,8 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from ledger.errors import LedgerError
-from ledger.kafka.connection import KafkaSettings
+from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
+from ledger.kafka.place import end_of, live
 
 #: What the topic of the log is made with: kept for ever, never compacted, written only when enough replicas have it.
 TOPIC_CONFIG = {
@@ -25,10 +25,6 @@ TOPIC_CONFIG = {
     "message.timestamp.type": "CreateTime",
     "compression.type": "producer",
 }
-
-
-class KafkaUnreachable(LedgerError):
-    """No broker answers, or none lets us in."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +43,7 @@ def admin(settings: KafkaSettings) -> Any:
     try:
         return KafkaAdminClient(**settings.client(), bootstrap_timeout_ms=10_000)
     except (KafkaError, OSError, ValueError) as fault:
-        raise KafkaUnreachable(
-            f"LEDGER_KAFKA: no broker of {','.join(settings.brokers)} answers ({type(fault).__name__}); "
-            "check the addresses, the network and the security settings"
-        ) from fault
+        raise KafkaUnreachable(settings, fault) from fault
 
 
 def create_topic(settings: KafkaSettings, partitions: int, replicas: int | None = None) -> bool:
@@ -74,8 +67,13 @@ def create_topic(settings: KafkaSettings, partitions: int, replicas: int | None 
     return True
 
 
-def examine(settings: KafkaSettings, *, expected_partitions: int | None = None) -> list[Finding]:
-    """Look at the brokers and the topic; the findings that are not ok can lose events or break their order."""
+def examine(settings: KafkaSettings) -> list[Finding]:
+    """Look at the brokers and the topic; the findings that are not ok can lose events or break their order.
+
+    A topic that has ended is named, and the one that the log is on is looked at.
+    """
+    named, settings = settings, live(settings, patience_ms=10_000)
+    end = end_of(settings)
     client = admin(settings)
     try:
         cluster = client.describe_cluster()
@@ -89,9 +87,12 @@ def examine(settings: KafkaSettings, *, expected_partitions: int | None = None) 
     finally:
         client.close()
     values = {name: entry["value"] for name, entry in configs["topic"][settings.topic].items()}
-    findings = list(_topic(settings.topic, values, topic, len(cluster["brokers"])))
-    if expected_partitions is not None:
-        findings.append(_partitions(settings.topic, len(topic["partitions"]), expected_partitions))
+    findings = []
+    if settings.topic != named.topic:
+        words = f"the log has moved to {settings.topic}"
+        findings.append(Finding(True, f"topic {named.topic}", words))
+    findings += list(_topic(settings.topic, values, topic, len(cluster["brokers"])))
+    findings.append(_partitions(settings.topic, len(topic["partitions"]), end.made_with))
     for number, entries in configs.get("broker", {}).items():
         findings += _broker(number, {name: entry["value"] for name, entry in entries.items()})
     return findings
@@ -140,14 +141,17 @@ def _topic(name: str, values: Mapping[str, str], topic: Any, brokers: int) -> It
     )
 
 
-def _partitions(name: str, found: int, expected: int) -> Finding:
+def _partitions(name: str, found: int, made_with: int) -> Finding:
+    """Whether the count is the one the topic was made with, which each event names; an empty topic may change it."""
+    if made_with in (0, found):
+        return Finding(True, f"topic {name}: partitions", str(found))
     return Finding(
-        found == expected,
+        False,
         f"topic {name}: partitions",
-        str(found),
-        f"it was made with {expected}: adding partitions in place sends a chart's later events elsewhere, "
-        "so their order is lost",
-        f"make a topic with another name and {expected} partitions (LEDGER_KAFKA_TOPIC), then: ledger relay",
+        f"{found}, made with {made_with}",
+        "the relay goes on with those it was made with, and the others stay empty; a consumer that reckons a chart's "
+        "partition from their number looks in the wrong one",
+        f"ledger relay --to ANOTHER_TOPIC --partitions {found}",
     )
 
 

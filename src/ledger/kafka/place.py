@@ -1,19 +1,40 @@
-"""Where the relay stands, found from Kafka itself: the last position that is committed on the topic."""
+"""Where a topic ends, found from Kafka itself: the last position that is committed on it, or that the log has moved."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 
-from ledger.kafka.connection import KafkaSettings
-from ledger.kafka.wire import position_of
+from ledger.errors import IntegrityFault
+from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
+from ledger.kafka.wire import TopicMoved, moved_in
 
 
-def last_position(settings: KafkaSettings, *, patience_ms: int = 30_000) -> int:
-    """The greatest position on the topic, over all partitions; 0 when it is empty.
+@dataclass(frozen=True)
+class End:
+    """The end of a topic. The relay sends in the order of positions, so every position up to the last is there too."""
+
+    #: The greatest position on the topic; 0 when it is empty.
+    position: int = 0
+    #: The leaf hash (hex) that the last event has on the topic.
+    leaf: str = ""
+    #: With how many partitions the topic was made, as its last event says; 0 when it is empty.
+    made_with: int = 0
+    #: How many it has now; 0 when there is no such topic.
+    partitions: int = 0
+    #: Where the log went on, if it did.
+    moved: TopicMoved | None = None
+
+
+def end_of(settings: KafkaSettings, *, patience_ms: int = 30_000) -> End:
+    """Look where the topic ends.
 
     Waits so long for a broker to answer, and raises kafka-python's errors when none does.
-
-    The relay sends in the order of positions and in transactions, so every position up to it is there too.
     """
     consumer = KafkaConsumer(
         **settings.client(),
@@ -23,26 +44,78 @@ def last_position(settings: KafkaSettings, *, patience_ms: int = 30_000) -> int:
         bootstrap_timeout_ms=patience_ms,
     )
     try:
-        partitions = [TopicPartition(settings.topic, p) for p in consumer.partitions_for_topic(settings.topic) or ()]
+        numbers = sorted(consumer.partitions_for_topic(settings.topic) or ())
+        partitions = [TopicPartition(settings.topic, number) for number in numbers]
         begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-        return max((_last(consumer, p, begins[p], ends[p]) for p in partitions), default=0)
+        found = [_end(consumer, each, begins[each], ends[each]) for each in partitions]
     finally:
         consumer.close()
+    last = max(found, key=lambda end: end.position, default=End())
+    moved = next((end.moved for end in found if end.moved is not None), None)
+    return End(last.position, last.leaf, last.made_with, len(numbers), moved)
 
 
-def _last(consumer: KafkaConsumer, partition: TopicPartition, begin: int, end: int) -> int:
-    """The position of the last event of a partition. Its last offsets may be markers of transactions, not events."""
+def last_position(settings: KafkaSettings, *, patience_ms: int = 30_000) -> int:
+    """The greatest position on the topic, over all partitions; 0 when it is empty."""
+    return end_of(settings, patience_ms=patience_ms).position
+
+
+def live(settings: KafkaSettings, *, patience_ms: int = 30_000) -> KafkaSettings:
+    """The settings with the topic that the log is on now: the one that is named, or where it has moved since.
+
+    Raises ``KafkaUnreachable`` when no broker answers.
+    """
+    seen = {settings.topic}
+    while (moved := _reached(settings, patience_ms).moved) is not None:
+        if moved.to in seen:
+            raise IntegrityFault(f"topic {settings.topic}: the log has moved to {moved.to}, and from there to here")
+        seen.add(moved.to)
+        settings = msgspec.structs.replace(settings, topic=moved.to)
+    return settings
+
+
+def _reached(settings: KafkaSettings, patience_ms: int) -> End:
+    try:
+        return end_of(settings, patience_ms=patience_ms)
+    except (KafkaError, OSError, ValueError) as fault:
+        raise KafkaUnreachable(settings, fault) from fault
+
+
+def _end(consumer: KafkaConsumer, partition: TopicPartition, begin: int, end: int) -> End:
+    """The last event of a partition. Its last offsets may be markers of transactions, not messages."""
     back = 8
     consumer.assign([partition])
     while end > begin:
         start = max(begin, end - back)
-        consumer.seek(partition, start)
-        last = 0
-        while consumer.position(partition) < end:
-            for records in consumer.poll(timeout_ms=1000).values():
-                for record in records:
-                    last = position_of(record.headers)
-        if last or start == begin:
-            return last
+        records = _read(consumer, partition, start, end)
+        moved = next((found for each in records if (found := moved_in(each.value, each.headers)) is not None), None)
+        events = [each for each in records if moved_in(each.value, each.headers) is None]
+        if events or start == begin:
+            return _told(events[-1].headers, moved) if events else End(moved=moved)
         back *= 8
-    return 0
+    return End()
+
+
+def _read(consumer: KafkaConsumer, partition: TopicPartition, start: int, end: int) -> Sequence[Any]:
+    consumer.seek(partition, start)
+    found: list[Any] = []
+    while consumer.position(partition) < end:
+        for records in consumer.poll(timeout_ms=1000).values():
+            found += records
+    return found
+
+
+def _told(headers: Sequence[tuple[str, bytes]], moved: TopicMoved | None) -> End:
+    """What the last event of a partition says of itself."""
+    found = dict(headers)
+    try:
+        return End(
+            position=int(found["ce_position"]),
+            leaf=found["ce_leaf"].decode(),
+            made_with=int(found["ce_partitions"]),
+            moved=moved,
+        )
+    except (KeyError, ValueError) as fault:
+        raise IntegrityFault(
+            "a message on the topic has no position, leaf or count of partitions: it is not the relay's"
+        ) from fault

@@ -2,6 +2,9 @@
 
 The group only says who reads what. The place stands beside the rows and changes in their transaction; so whatever two
 projectors believe during a rebalance, each batch is applied once, and a zombie's late write is refused.
+
+Where a topic has ended, the projector goes on with the one that the log has moved to, from its beginning: it has every
+event, and those that were applied are known by their positions.
 """
 
 from __future__ import annotations
@@ -9,11 +12,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import msgspec
 import structlog
 
 from ledger.consumers.runner import Runner, StaleRunner
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.membership import Membership
+from ledger.kafka.place import live
+from ledger.kafka.source import KafkaLog
+from ledger.kafka.wire import TopicMoved
 
 log = structlog.get_logger("ledger.kafka")
 
@@ -22,7 +29,7 @@ GROUP = "ledger-views"
 
 
 class Projector:
-    """Applies the partitions that the group gives it, until it is stopped."""
+    """Applies the partitions that the group gives it, until it is stopped; the runner reads the topic from then on."""
 
     def __init__(self, runner: Runner, settings: KafkaSettings) -> None:
         self._runner = runner
@@ -39,7 +46,27 @@ class Projector:
 
         ``on_turn`` is told after each turn how many events were read in it, by one that stands by as well.
         """
-        membership = Membership(self._settings, f"{GROUP}-{self._settings.topic}")
+        settings = live(self._settings)
+        while not stop.is_set():
+            topic = KafkaLog(settings)
+            self._runner.log = topic
+            try:
+                self._run_topic(settings, stop, on_quiet, on_turn)
+            except TopicMoved as moved:
+                log.info("topic-moved", topic=moved.to, position=moved.position)
+                settings = msgspec.structs.replace(settings, topic=moved.to)
+            finally:
+                topic.close()
+
+    def _run_topic(
+        self,
+        settings: KafkaSettings,
+        stop: threading.Event,
+        on_quiet: Callable[[], None] | None,
+        on_turn: Callable[[int], None] | None,
+    ) -> None:
+        """Work on one topic; raises ``TopicMoved`` when it has ended."""
+        membership = Membership(settings, f"{GROUP}-{settings.topic}")
         quiet = True
         mine: frozenset[int] = frozenset()
         try:

@@ -5,32 +5,41 @@ partition 0 is active; when it falls silent, the group gives the partition to on
 over the transactional id, which fences the one before: if it still believes itself active, its transaction fails.
 
 Events go in the order of their positions, a batch a transaction; so what is committed on the topic is always a prefix
-of the log, and the place is found again from the topic itself.
+of the log, and the place is found again from the topic itself. When the log has moved to another topic, the relay finds
+that where it would have found its place, and goes on there.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, ProducerFencedError
 
-from ledger.errors import LedgerError
+from ledger.errors import IntegrityFault, LedgerError
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.membership import Membership
-from ledger.kafka.place import last_position
-from ledger.kafka.wire import to_message
+from ledger.kafka.place import End, end_of
+from ledger.kafka.wire import TopicMoved, moved_message, to_message
 from ledger.store.recorder import Recorder
 
 log = structlog.get_logger("ledger.kafka")
 
 #: Relays of one topic share this transactional id and this group, so that Kafka can fence and choose among them.
 RELAY = "ledger-relay"
+
+
+#: For how long a relay that was fenced and is still chosen lets the other be, in seconds: a move takes the topic over
+#: only to end it. Often enough to look meanwhile whether it has ended.
+GIVES_WAY = 5.0
+_LOOK = 0.5
 
 
 class Fenced(LedgerError):
@@ -54,7 +63,10 @@ class RelayState:
 
 
 class Sender:
-    """The active relay's producer: owns the transactional id until somebody else takes it."""
+    """The active relay's producer: owns the transactional id until somebody else takes it.
+
+    Making one raises ``TopicMoved`` when the topic has ended, and ``IntegrityFault`` when it holds another log.
+    """
 
     def __init__(self, recorder: Recorder, settings: KafkaSettings, *, batch: int = 1000) -> None:
         self._recorder = recorder
@@ -73,7 +85,15 @@ class Sender:
         try:
             self._producer.init_transactions()
             # Only now is nobody else able to commit; what is on the topic now is what will stay.
-            self.position = last_position(settings)
+            end = end_of(settings)
+            if end.moved is not None:
+                raise end.moved
+            if end.partitions == 0:
+                raise LedgerError(f"LEDGER_KAFKA_TOPIC: there is no topic {settings.topic}; run: ledger topic create")
+            check_same_log(recorder, settings, end)
+            self.position = end.position
+            #: The count that says where a key's events are: of the topic as it was made, not as it may be by now.
+            self.partitions = end.made_with or end.partitions
         except BaseException:
             self.close()
             raise
@@ -83,33 +103,78 @@ class Sender:
         rows = self._recorder.read_log(self.position, self._batch)
         if not rows:
             return 0
-        try:
-            self._producer.begin_transaction()
-            sent = []
+        sent = []
+        with self._transaction():
             for row in rows:
-                message = to_message(row)
+                message = to_message(row, self.partitions)
                 sent.append(
                     self._producer.send(
                         self._settings.topic,
                         value=message.value,
                         key=message.key,
                         headers=message.headers,
+                        partition=message.partition,
                         timestamp_ms=message.timestamp_ms,
                     )
                 )
+        for future in sent:
+            future.get(timeout=0)  # the commit has flushed them; a failed one would raise here
+        self.position = rows[-1].position
+        return len(rows)
+
+    def send_until(self, position: int, progress: Callable[[int], None] | None = None) -> None:
+        """Send until the topic has everything up to a position of the store."""
+        while self.position < position:
+            sent = self.send_batch()
+            if progress is not None:
+                progress(sent)
+
+    def end_topic(self, to: str) -> None:
+        """End the topic: say in every partition, in one transaction, on which topic the log goes on.
+
+        Raises ``Fenced`` when another has taken over; nothing is said then.
+        """
+        value, headers = moved_message(to, self.position)
+        with self._transaction():
+            for partition in sorted(self._producer.partitions_for(self._settings.topic)):
+                self._producer.send(self._settings.topic, value=value, headers=headers, partition=partition)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._producer.begin_transaction()
+            yield
             self._producer.commit_transaction()
         except KafkaError as fault:
             # Which call is the first to hear of it, and whether as the error or inside another, is a matter of time.
             if isinstance(fault, ProducerFencedError) or any(isinstance(a, ProducerFencedError) for a in fault.args):
                 raise Fenced("another relay has taken over this topic") from fault
             raise
-        for future in sent:
-            future.get(timeout=0)  # the commit has flushed them; a failed one would raise here
-        self.position = rows[-1].position
-        return len(rows)
 
     def close(self) -> None:
         self._producer.close(timeout=2)
+
+
+def check_same_log(recorder: Recorder, settings: KafkaSettings, end: End) -> None:
+    """Refuse a topic whose last event is not the store's at that position: whatever was sent would make two logs of it.
+
+    So a store that was restored from a backup older than the topic is not relayed: it lacks what the topic has.
+    """
+    if end.position == 0:
+        return
+    head = recorder.sequence()
+    if head < end.position:
+        raise IntegrityFault(
+            f"topic {settings.topic} is at position {end.position}, the store only at {head}: it lacks what the topic "
+            "has; run: ledger restore --from-kafka"
+        )
+    (row,) = recorder.read_log(end.position - 1, 1)
+    if row.leaf.hex() != end.leaf:
+        raise IntegrityFault(
+            f"topic {settings.topic}: its event at position {end.position} is not the store's; it is the topic of "
+            "another store, or the store was restored from an older backup and written to; "
+            "see: ledger verify --against-kafka"
+        )
 
 
 class Relay:
@@ -127,15 +192,28 @@ class Relay:
         return self.state
 
     def run(self, stop: threading.Event, on_change: Callable[[RelayState], None] | None = None) -> None:
-        """Relay until ``stop`` is set."""
+        """Relay until ``stop`` is set, on the topic that the log is on."""
+        while not stop.is_set():
+            try:
+                self._run_topic(stop, on_change)
+            except TopicMoved as moved:
+                log.info("topic-moved", topic=moved.to, position=moved.position)
+                self._settings = msgspec.structs.replace(self._settings, topic=moved.to)
+
+    def _run_topic(self, stop: threading.Event, on_change: Callable[[RelayState], None] | None) -> None:
+        """Relay to one topic; raises ``TopicMoved`` when it has ended."""
         election = Membership(self._settings, f"{RELAY}-{self._settings.topic}")
         sender: Sender | None = None
         sent = 0
+        gives_way_until = 0.0
         try:
             while not stop.is_set():
                 # Quiet relays give the group time to settle; one that sends looks in passing.
                 chosen = 0 in election.partitions(wait_ms=1 if sent else 200)
-                if chosen and sender is None:
+                if time.monotonic() < gives_way_until:
+                    self._see_whether_it_ended()
+                    stop.wait(_LOOK)
+                elif chosen and sender is None:
                     try:
                         sender = self._take_over()
                     except KafkaError as fault:  # the one before may still be ending its transaction: try again
@@ -150,6 +228,8 @@ class Relay:
                         sent = self._send(sender)
                     except (Fenced, KafkaError) as fault:
                         log.warning("relay-lost", error=type(fault).__name__, position=sender.position)
+                        if isinstance(fault, Fenced):
+                            gives_way_until = time.monotonic() + GIVES_WAY
                         sender.close()
                         sender = None
                         self.state.active = False
@@ -158,9 +238,19 @@ class Relay:
                 if sent == 0:
                     stop.wait(self._idle)
         finally:
+            self.state.active = False
             if sender is not None:
                 sender.close()
             election.leave()
+
+    def _see_whether_it_ended(self) -> None:
+        try:
+            end = end_of(self._settings)
+        except KafkaError as fault:
+            log.warning("relay-waits", error=type(fault).__name__)
+            return
+        if end.moved is not None:
+            raise end.moved
 
     def _take_over(self) -> Sender:
         sender = Sender(self._recorder, self._settings, batch=self._batch)

@@ -1,94 +1,87 @@
-"""A store from the topic alone: read every partition, merge by position, check every hash, write an empty store."""
+"""A store from the topic alone: every partition, merged by position, each hash checked, written as it was.
+
+What the store has already is compared with the topic and kept. So a restore that was interrupted goes on when it is
+typed again, and a backup that is older than the topic gets what it lacks.
+"""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 from ledger.errors import IntegrityFault, LedgerError
 from ledger.kafka.connection import KafkaSettings
-from ledger.kafka.source import KafkaLog
+from ledger.kafka.place import live
+from ledger.kafka.whole import Found, WholeTopic
+from ledger.kafka.wire import from_message
 from ledger.store.envelope import StoredRow
 from ledger.store.recorder import Recorder
 
+#: Events that are written in one transaction.
 _BATCH = 5000
 
 
-def merged(settings: KafkaSettings) -> Iterator[StoredRow]:
+def merged(settings: KafkaSettings) -> Generator[StoredRow, None, None]:
     """Every event on the topic in the order of positions; a gap or a double raises ``IntegrityFault``."""
-    readers = [KafkaLog(settings)]
-    first = readers[0]
-    readers += [KafkaLog(settings) for _ in list(first.partitions)[1:]]
+    topic = WholeTopic(settings)
     try:
-        streams = [_partition(reader, number) for reader, number in zip(readers, first.partitions, strict=True)]
-        expected = 1
-        for row in heapq.merge(*streams, key=lambda one: one.position):
-            if row.position > expected:
-                raise IntegrityFault(
-                    f"topic {settings.topic}: position {expected} is missing; the next event is at {row.position}"
-                )
-            if row.position < expected:
-                raise IntegrityFault(f"topic {settings.topic}: position {row.position} is there twice")
-            expected += 1
-            yield row
+        for expected, found in enumerate(topic, start=1):
+            if found.position != expected:
+                raise IntegrityFault(_unexpected(settings, expected, found))
+            yield from_message(found.value, found.headers)
     finally:
-        for reader in readers:
-            reader.close()
-
-
-def _partition(reader: KafkaLog, partition: int) -> Iterator[StoredRow]:
-    after = 0
-    while entries := reader.read(partition, after, _BATCH):
-        for entry in entries:
-            yield entry.row
-        after = entries[-1].offset
+        topic.close()
 
 
 def restore(recorder: Recorder, settings: KafkaSettings, progress: Callable[[int], None] | None = None) -> int:
-    """Fill an empty store from the topic; returns the number of events. Raises when the store has any event."""
-    if recorder.sequence() != 0:
-        raise LedgerError("LEDGER_DATABASE: the store is not empty; restore into a new database")
-    count = 0
-    batch: list[StoredRow] = []
-    for row in merged(settings):
-        batch.append(row)
-        if len(batch) >= _BATCH:
-            recorder.restore(batch)
-            count += len(batch)
-            if progress is not None:
-                progress(len(batch))
-            batch = []
-    if batch:
-        recorder.restore(batch)
-        count += len(batch)
-        if progress is not None:
-            progress(len(batch))
+    """Write into the store what it lacks of the log, from the topic that the log is on; returns how many events.
+
+    Raises ``IntegrityFault`` when what the store has is not the beginning of the log, and writes nothing then.
+    """
+    head, count = recorder.sequence(), 0
+    rows = merged(live(settings))
+    # One batch is read and checked while the one before is written.
+    with ThreadPoolExecutor(1, thread_name_prefix="restore") as ahead:
+        coming = ahead.submit(_next, rows)
+        try:
+            while batch := coming.result():
+                coming = ahead.submit(_next, rows)
+                lacking = _lacking(recorder, batch, head)
+                if lacking:
+                    recorder.restore(lacking)
+                    count += len(lacking)
+                if progress is not None:
+                    progress(len(batch))
+        finally:
+            coming.exception()  # it has ended before the topic is closed under it
+            rows.close()
     return count
 
 
-def differences(recorder: Recorder, settings: KafkaSettings) -> Iterator[str]:
-    """What differs between store and topic, event by event: on which side, and how."""
-    recorder.sequence()
-    stored = _stored(recorder)
-    ours = next(stored, None)
-    for theirs in merged(settings):
-        while ours is not None and ours.position < theirs.position:
-            yield f"position {ours.position} ({ours.event_id}): in the store, not on the topic"
-            ours = next(stored, None)
-        if ours is None:
-            yield f"position {theirs.position} ({theirs.event_id}): on the topic, not in the store"
-            continue
+def _next(rows: Iterator[StoredRow]) -> list[StoredRow]:
+    return list(islice(rows, _BATCH))
+
+
+def _lacking(recorder: Recorder, batch: list[StoredRow], head: int) -> list[StoredRow]:
+    """What the store lacks of a batch; what it has of it has to be the same."""
+    first = batch[0].position
+    if first > head:
+        return batch
+    stored = recorder.read_log(first - 1, len(batch), until=head)
+    for ours, theirs in zip(stored, batch, strict=False):
         if ours != theirs:
-            fields = [name for name, value in vars(ours).items() if value != getattr(theirs, name)]
-            yield f"position {theirs.position} ({theirs.event_id}): {', '.join(fields)} differ"
-        ours = next(stored, None)
-    while ours is not None:
-        yield f"position {ours.position} ({ours.event_id}): in the store, not on the topic yet"
-        ours = next(stored, None)
+            raise LedgerError(
+                f"LEDGER_DATABASE: the store has another event at position {ours.position} ({ours.event_id}) than the "
+                f"topic ({theirs.event_id}); restore into a new database"
+            )
+    return batch[len(stored) :]
 
 
-def _stored(recorder: Recorder) -> Iterator[StoredRow]:
-    after = 0
-    while rows := recorder.read_log(after, _BATCH):
-        yield from rows
-        after = rows[-1].position
+def _unexpected(settings: KafkaSettings, expected: int, found: Found) -> str:
+    where = f"topic {settings.topic}, partition {found.partition}, offset {found.offset}"
+    if found.position == 0:
+        return f"{where}: a message without a position; something other than the relay wrote it"
+    if found.position > expected:
+        return f"topic {settings.topic}: position {expected} is missing; the next event is at {found.position}"
+    return f"{where}: position {found.position} is there twice, or out of its turn"

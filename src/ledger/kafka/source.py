@@ -11,7 +11,7 @@ from ledger.consumers.log import Entry
 from ledger.errors import LedgerError
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.doctor import admin
-from ledger.kafka.wire import from_message
+from ledger.kafka.wire import TopicMoved, from_message
 
 
 class KafkaLog:
@@ -27,7 +27,10 @@ class KafkaLog:
         self.name, self.partitions = _identity(settings)
 
     def read(self, partition: int, after: int, limit: int) -> Sequence[Entry]:
-        """Up to ``limit`` entries after a place, from what is committed; empty when there is nothing more."""
+        """Up to ``limit`` entries after a place, from what is committed; empty when there is nothing more.
+
+        Raises ``TopicMoved`` behind the last event of a topic that has ended.
+        """
         where = TopicPartition(self._settings.topic, partition)
         reader = self._reader(where)
         if reader.position(where) != after:
@@ -35,9 +38,10 @@ class KafkaLog:
         while True:
             records = reader.poll(timeout_ms=100, max_records=limit).get(where, ())
             if records:
+                entries = _events(records)
                 # A marker may follow the last event; the next read begins behind the event, not behind the marker.
-                reader.seek(where, records[-1].offset + 1)
-                return [Entry(record.offset + 1, from_message(record.value, record.headers)) for record in records]
+                reader.seek(where, entries[-1].offset)
+                return entries
             if reader.position(where) >= reader.end_offsets([where])[where]:
                 return []
 
@@ -67,6 +71,19 @@ class KafkaLog:
         for reader in self._readers.values():
             reader.close()
         self._readers = {}
+
+
+def _events(records: Sequence[Any]) -> list[Entry]:
+    """The events in some messages, up to the one that ends the topic; raises ``TopicMoved`` when that is the first."""
+    entries: list[Entry] = []
+    for record in records:
+        try:
+            entries.append(Entry(record.offset + 1, from_message(record.value, record.headers)))
+        except TopicMoved:
+            if not entries:
+                raise
+            break
+    return entries
 
 
 def _identity(settings: KafkaSettings) -> tuple[str, Sequence[int]]:

@@ -3,23 +3,41 @@
 The header ``ce_entry`` is the canonical entry that the leaf hash is made over (``docs/leaf-hash.md``), so that any
 consumer can check an event with nothing but SHA-256, and a store can be restored from the topic byte for byte. The
 other headers repeat what brokers, tools and simple consumers look at.
+
+The last message of each partition of a topic that has ended is no event: it says on which topic the log goes on
+(``docs/decisions/0011-moving-the-log.md``).
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+
+from kafka.partitioner.default import murmur2
 
 from ledger.clock import from_text
-from ledger.errors import IntegrityFault
+from ledger.errors import IntegrityFault, LedgerError
 from ledger.store.envelope import StoredRow, entry_bytes, leaf_hash, read_entry
 
 #: CloudEvents' ``source``: what wrote the events. The topic says which agency's.
 SOURCE = b"/ledger"
 CONTENT_TYPE = b"application/json"
+#: The ``ce_type`` of the message that ends a topic.
+MOVED = "log.moved"
 
 Headers = list[tuple[str, bytes]]
+
+
+class TopicMoved(LedgerError):
+    """The topic has ended: the log goes on on another, which has everything from the first event on."""
+
+    def __init__(self, to: str, position: int) -> None:
+        self.to = to
+        self.position = position
+        super().__init__(f"the log has moved to the topic {to}; this one ended at position {position}")
 
 
 @dataclass(frozen=True)
@@ -29,11 +47,21 @@ class Message:
     key: bytes
     value: bytes
     headers: Headers
+    partition: int
     timestamp_ms: int
 
 
-def to_message(row: StoredRow) -> Message:
-    """An event of the log as a Kafka message; the key is the chart's or the staff member's id."""
+@lru_cache(maxsize=65536)
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition that a key's events are in, as every Kafka client reckons it."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def to_message(row: StoredRow, partitions: int) -> Message:
+    """An event of the log as a Kafka message; the key is the chart's or the staff member's id.
+
+    ``partitions`` is how many the topic was made with, whatever was added to it since: a key's events stay together.
+    """
     entry = entry_bytes(row, row.position, row.recorded_at)
     headers = [
         ("ce_specversion", b"1.0"),
@@ -46,10 +74,32 @@ def to_message(row: StoredRow) -> Message:
         ("ce_position", b"%d" % row.position),
         ("ce_streamversion", b"%d" % row.originator_version),
         ("ce_schemaversion", b"%d" % row.schema_version),
+        ("ce_partitions", b"%d" % partitions),
         ("ce_leaf", row.leaf.hex().encode()),
         ("ce_entry", entry),
     ]
-    return Message(row.key.encode(), row.state, headers, int(from_text(row.recorded_at).timestamp() * 1000))
+    key, time = row.key.encode(), int(from_text(row.recorded_at).timestamp() * 1000)
+    return Message(key, row.state, headers, partition_of(key, partitions), time)
+
+
+def moved_message(to: str, position: int) -> tuple[bytes, Headers]:
+    """The value and headers of the message that ends a topic: where the log goes on, and this topic's last place."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", f"moved@{position}".encode()),
+        ("ce_source", SOURCE),
+        ("ce_type", MOVED.encode()),
+        ("content-type", CONTENT_TYPE),
+    ]
+    return json.dumps({"topic": to, "position": position}).encode(), headers
+
+
+def moved_in(value: bytes, headers: Iterable[tuple[str, bytes]]) -> TopicMoved | None:
+    """What a message says of a move; None when it is an event."""
+    if ("ce_type", MOVED.encode()) not in headers:
+        return None
+    found = json.loads(value)
+    return TopicMoved(str(found["topic"]), int(found["position"]))
 
 
 def position_of(headers: Iterable[tuple[str, bytes]]) -> int:
@@ -61,11 +111,16 @@ def position_of(headers: Iterable[tuple[str, bytes]]) -> int:
 
 
 def from_message(value: bytes, headers: Iterable[tuple[str, bytes]]) -> StoredRow:
-    """The event that a message carries, checked: the payload against its digest, the entry against the leaf hash."""
+    """The event that a message carries, checked: the payload against its digest, the entry against the leaf hash.
+
+    Raises ``TopicMoved`` for the message that ends a topic.
+    """
     found = dict(headers)
     try:
         entry, leaf = found["ce_entry"], bytes.fromhex(found["ce_leaf"].decode())
     except (KeyError, ValueError) as fault:
+        if (moved := moved_in(value, found.items())) is not None:
+            raise moved from None
         raise IntegrityFault(
             "a message on the topic has no entry or leaf: something other than the relay wrote to it"
         ) from fault

@@ -14,8 +14,8 @@ import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from ledger.kafka.connection import KafkaSettings
-from ledger.kafka.doctor import KafkaUnreachable, create_topic
+from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
+from ledger.kafka.doctor import create_topic
 from ledger.proof.checkpoint import Checkpoint, open_checkpoint
 from ledger.proof.notes import PublicKey
 from ledger.proof.web import PATIENCE, Unreachable

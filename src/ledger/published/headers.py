@@ -77,6 +77,10 @@ HEADERS: dict[str, Any] = {
         ),
         "ce_streamversion": _text("The event's version in its stream, from 1.", pattern="^[1-9][0-9]*$"),
         "ce_schemaversion": _text("The schema version of the payload.", pattern="^[1-9][0-9]*$"),
+        "ce_partitions": _text(
+            "With how many partitions the topic was made: what chooses a key's partition, whatever was added since.",
+            pattern="^[1-9][0-9]*$",
+        ),
         "ce_leaf": _text("The leaf hash, in hex: SHA-256 of a zero byte and the bytes of `ce_entry`.", pattern=_SHA256),
         "ce_entry": _text(
             "The canonical entry; `#/components/schemas/Entry` says what it holds.",

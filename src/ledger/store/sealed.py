@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, RowMapping, column, func, insert, select, table, text
 
 from ledger.errors import IntegrityFault
-from ledger.store.envelope import StoredRow
-from ledger.store.recorder import LOG, Recorder, row_of
+from ledger.store.envelope import StoredRow, row_of
+from ledger.store.recorder import LOG, Recorder
 
 #: One sealer writes at a time: the key of the advisory lock that it holds for a transaction on PostgreSQL.
 SEALER_LOCK = 0x7365616C
