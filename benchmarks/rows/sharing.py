@@ -58,13 +58,13 @@ def _projector(url: str, settings: KafkaSettings, count: int) -> Callable[[], in
     runner.prepare()
     stop = threading.Event()
 
-    def quiet() -> None:
-        if runner.dealt_with() >= count:
+    def turned(done: int) -> None:
+        if done == 0 and runner.dealt_with() >= count:
             stop.set()
 
     def work() -> int:
         projector = Projector(runner, settings)
-        projector.run(stop, quiet)
+        projector.run(stop, turned)
         log.close()
         engine.dispose()
         return projector.applied

@@ -185,7 +185,7 @@ def retry(session: Session, view: str | None, key: str | None) -> None:
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Catch up, then stop.")
+@click.option("--once", is_flag=True, help="Catch up with the log (the topic, where there is one), then stop.")
 @click.option("--every", default=0.2, show_default=True, help="Seconds between looks at the log when it is quiet.")
 @click.option("--batch", default=1000, show_default=True, type=click.IntRange(1), help="Events a transaction.")
 @METRICS
@@ -219,7 +219,7 @@ def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[s
     kafka = read_kafka_settings()
     with serving(session, metrics, health, measured):
         if kafka is not None:
-            _project(runner, kafka, stop, health, progress, once=once, head=session.recorder.sequence)
+            _project(runner, kafka, stop, health, progress, once=once)
         while kafka is None and not stop.is_set():
             count = runner.catch_up(progress)
             health.turn("waiting for events" if count == 0 else "applying events")
@@ -227,7 +227,9 @@ def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[s
                 break
             if count == 0:
                 stop.wait(every)
-    session.emit({"events": applied}, lambda: f"{applied:,} events applied")
+    lacking = session.recorder.sequence() - runner.dealt_with() if once and kafka is not None else 0
+    behind = f"; the topic lacks {lacking:,} events of the store: is a relay running?" if lacking > 0 else ""
+    session.emit({"events": applied, "lacking": max(0, lacking)}, lambda: f"{applied:,} events applied{behind}")
 
 
 def _project(
@@ -238,7 +240,6 @@ def _project(
     progress: Callable[[int], None],
     *,
     once: bool,
-    head: Callable[[], int],
 ) -> None:
     """Keep the views from the topic, as one of several projectors; ``progress`` is told how many events were read."""
     projector = Projector(runner, kafka)
@@ -247,11 +248,10 @@ def _project(
         progress(count)
         health.turn("applying events" if count else "waiting for events")
 
-    def quiet() -> None:
-        if once and runner.dealt_with() >= head():
-            stop.set()
-
-    projector.run(stop, quiet, turned)
+    if once:
+        projector.catch_up(stop, turned)
+    else:
+        projector.run(stop, turned)
 
 
 @click.command()

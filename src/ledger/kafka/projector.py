@@ -39,10 +39,9 @@ class Projector:
     def run(
         self,
         stop: threading.Event,
-        on_quiet: Callable[[], None] | None = None,
         on_turn: Callable[[int], None] | None = None,
     ) -> None:
-        """Work until ``stop`` is set; ``on_quiet`` is called when there is nothing to do.
+        """Work until ``stop`` is set.
 
         ``on_turn`` is told after each turn how many events were read in it, by one that stands by as well.
         """
@@ -51,9 +50,30 @@ class Projector:
             topic = KafkaLog(settings)
             self._runner.log = topic
             try:
-                self._run_topic(settings, stop, on_quiet, on_turn)
+                self._run_topic(settings, stop, on_turn)
             except TopicMoved as moved:
                 log.info("topic-moved", topic=moved.to, position=moved.position)
+                settings = msgspec.structs.replace(settings, topic=moved.to)
+            finally:
+                topic.close()
+
+    def catch_up(self, stop: threading.Event, on_turn: Callable[[int], None] | None = None) -> None:
+        """Apply all that is on the topic now, in every partition, and return; ``stop`` ends it sooner.
+
+        It joins no group: others may work at the same time, since of two at one batch only one applies it.
+        """
+        settings = live(self._settings)
+        while True:
+            topic = KafkaLog(settings)
+            self._runner.log = topic
+            try:
+                for partition in topic.partitions:
+                    while not stop.is_set() and (done := self._step(partition)):
+                        self.applied += done
+                        if on_turn is not None:
+                            on_turn(done)
+                return
+            except TopicMoved as moved:
                 settings = msgspec.structs.replace(settings, topic=moved.to)
             finally:
                 topic.close()
@@ -62,7 +82,6 @@ class Projector:
         self,
         settings: KafkaSettings,
         stop: threading.Event,
-        on_quiet: Callable[[], None] | None,
         on_turn: Callable[[int], None] | None,
     ) -> None:
         """Work on one topic; raises ``TopicMoved`` when it has ended."""
@@ -80,8 +99,6 @@ class Projector:
                 quiet = done == 0
                 if on_turn is not None:
                     on_turn(done)
-                if quiet and mine and on_quiet is not None:
-                    on_quiet()
         finally:
             membership.leave()
 
