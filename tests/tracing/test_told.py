@@ -61,6 +61,22 @@ def test_the_text_tells_the_arithmetic_the_extension_and_the_change_of_daylight_
     assert max(len(line) for line in text.splitlines()) <= WIDTH
 
 
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("two crises", "two crises."),
+        ("two crises.", "two crises."),
+        ("Two crises. The computer was down!", "Two crises. The computer was down!"),
+        ("電腦壞了。", "電腦壞了。"),
+    ],
+)
+def test_what_people_wrote_ends_with_one_stop(tmp_path: Path, reason: str, shown: str) -> None:
+    flat = " ".join(as_text(told(story(tmp_path, reason))).split())
+    assert f"Reason: {shown} Not decided." in flat
+    assert f"Reason given for lateness: {shown} " in flat
+    assert f"{shown}." not in flat
+
+
 def test_the_html_escapes_what_people_typed(tmp_path: Path) -> None:
     trace = story(tmp_path, HOSTILE.replace("\ufffe", ""))
     page = as_html(told(trace), trace_picture(trace))

@@ -6,10 +6,7 @@ PSC-13 (extensions), PSC-23 (credential held on the service date), CSS-14.
 
 from __future__ import annotations
 
-import hashlib
-from datetime import datetime
-
-from ledger.aggregates.base import Aggregate, Given, decides
+from ledger.aggregates.base import Given, decides
 from ledger.aggregates.contact import Contact
 from ledger.aggregates.note_events import (
     AddAddendum,
@@ -25,7 +22,6 @@ from ledger.aggregates.note_events import (
     MarkLateEntry,
     MarkNoteInError,
     NoteAmended,
-    NoteContent,
     NoteContentWritten,
     NoteCosigned,
     NoteDrafted,
@@ -36,85 +32,17 @@ from ledger.aggregates.note_events import (
     RequestExtension,
     SignNote,
     WriteNote,
-    canonical_content,
 )
+from ledger.aggregates.note_state import NoteState
 from ledger.aggregates.plan import Plan
 from ledger.aggregates.staff import acting_staff
 from ledger.aggregates.standing import check_standing
-from ledger.aggregates.vocabulary import Event
 from ledger.errors import Reasons
 from ledger.policies.documents import contact_kinds, documents, missing_sections
 
 
-class Note(Aggregate):
-    """One note of one contact; keyed by the chart."""
-
-    KIND = "note"
-
-    def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
-        self.drafted: NoteDrafted | None = None
-        self.content = NoteContent()
-        self.signed: NoteSigned | None = None
-        self.cosigners: tuple[str, ...] = ()
-        self.in_error = False
-        self.late_entry = False
-        self.additions: set[str] = set()
-        self.requests: dict[str, str] = {}
-
-    def apply(self, event: Event, occurred_at: datetime) -> None:
-        match event:
-            case NoteDrafted():
-                self.drafted = event
-                self.content = event.content
-                self.key = self.chart_id = event.client_id
-            case NoteContentWritten():
-                self.content = event.content
-            case NoteSigned():
-                self.signed = event
-            case NoteCosigned():
-                self.cosigners = (*self.cosigners, event.signer_id)
-            case AddendumAdded():
-                self.additions.add(event.addendum_id)
-            case NoteAmended():
-                self.additions.add(event.amendment_id)
-            case NoteMarkedLateEntry():
-                self.late_entry = True
-            case NoteEnteredInError():
-                self.in_error = True
-            case ExtensionRequested():
-                self.requests[event.request_id] = "requested"
-            case ExtensionGranted():
-                self.requests[event.request_id] = "granted"
-            case ExtensionRefused():
-                self.requests[event.request_id] = "refused"
-            case _:
-                raise TypeError(f"a note's stream cannot hold {event.TYPE}")
-
-    @property
-    def _draft(self) -> NoteDrafted:
-        if self.drafted is None:
-            raise TypeError("this note has not been drafted")
-        return self.drafted
-
-    @property
-    def content_sha256(self) -> str:
-        """SHA-256 (hex) of the canonical content as it stands."""
-        return hashlib.sha256(canonical_content(self._draft, self.content)).hexdigest()
-
-    def _still_a_draft(self, reasons: Reasons) -> None:
-        reasons.unless(
-            self.signed is None,
-            "note_id",
-            "this note is signed; nothing alters it",
-            "add an addendum, amend it, or mark it as entered in error",
-            "signed",
-        )
-        reasons.unless(not self.in_error, "note_id", "this note is entered in error", "write a new one", "in-error")
-
-    def _signed_and_valid(self, reasons: Reasons) -> None:
-        reasons.unless(self.signed is not None, "note_id", "this note is not signed yet", "sign it first", "unsigned")
-        reasons.unless(not self.in_error, "note_id", "this note is entered in error", "write a new one", "in-error")
+class Note(NoteState):
+    """What may be done with one note, and by whom."""
 
     @decides(DraftNote, on="note_id", creates=True)
     def draft(self, command: DraftNote, given: Given) -> None:
@@ -152,21 +80,24 @@ class Note(Aggregate):
     @decides(WriteNote, on="note_id")
     def write(self, command: WriteNote, given: Given) -> None:
         reasons = Reasons()
-        self._still_a_draft(reasons)
+        self.check_draft(reasons)
         reasons.unless(
-            given.actor.id == self._draft.author_id, "actor", "only the author writes in a draft", "use an addendum"
+            given.actor.id == self.facts.author_id,
+            "actor",
+            "only the author writes in a draft",
+            "use an addendum",
         )
         reasons.refuse_if_any()
         self.record(
-            NoteContentWritten(client_id=self.key, contact_id=self._draft.contact_id, content=command.content),
+            NoteContentWritten(client_id=self.key, contact_id=self.facts.contact_id, content=command.content),
             given.occurred_at,
         )
 
     @decides(SignNote, on="note_id")
     def sign(self, command: SignNote, given: Given) -> None:
         reasons = Reasons()
-        draft = self._draft
-        self._still_a_draft(reasons)
+        draft = self.facts
+        self.check_draft(reasons)
         contact = given.find(Contact, draft.contact_id)
         reasons.unless(
             contact is None or not contact.in_error, "note_id", "its contact is entered in error", "record it anew"
@@ -223,7 +154,7 @@ class Note(Aggregate):
 
     def _check_content(self, reasons: Reasons, given: Given) -> tuple[CitedPlan, ...]:
         """PSC-9 and PSC-10: every section is filled, and the objectives are of the plan in force that day."""
-        draft = self._draft
+        draft = self.facts
         document = documents()[draft.document]
         for name in missing_sections(document, dict(self.content.sections)):
             how = 'write it, or write "not known"' if document.unknown_allowed else "write it"
@@ -260,12 +191,12 @@ class Note(Aggregate):
     @decides(CosignNote, on="note_id")
     def cosign(self, command: CosignNote, given: Given) -> None:
         reasons = Reasons()
-        self._signed_and_valid(reasons)
+        self.check_signed(reasons)
         staff = acting_staff(given, reasons)
         held = staff.held_on(given.occurred_at.date()) if staff else ()
         if staff is not None:
             reasons.unless("supervisor" in staff.roles, "actor", f"{staff.name} does not have the role supervisor")
-            reasons.unless(staff.id != self._draft.author_id, "actor", "nobody co-signs their own note")
+            reasons.unless(staff.id != self.facts.author_id, "actor", "nobody co-signs their own note")
             reasons.unless(staff.id not in self.cosigners, "actor", f"{staff.name} has co-signed already")
             reasons.unless(
                 bool(held),
@@ -280,7 +211,7 @@ class Note(Aggregate):
         self.record(
             NoteCosigned(
                 client_id=self.key,
-                contact_id=self._draft.contact_id,
+                contact_id=self.facts.contact_id,
                 signer_id=given.actor.id,
                 printed_name=given.actor.name,
                 role=given.actor.role,
@@ -294,16 +225,16 @@ class Note(Aggregate):
     @decides(AddAddendum, on="note_id", parts=("addendum_id",))
     def add_addendum(self, command: AddAddendum, given: Given) -> None:
         reasons = Reasons()
-        self._signed_and_valid(reasons)
+        self.check_signed(reasons)
         staff = acting_staff(given, reasons)
-        check_standing(reasons, given, command.NAME, self._draft.author_id)
+        check_standing(reasons, given, command.NAME, self.facts.author_id)
         reasons.unless(command.addendum_id not in self.additions, "addendum_id", "this addendum was added before")
         reasons.refuse_if_any()
         held = staff.held_on(given.occurred_at.date()) if staff else ()
         self.record(
             AddendumAdded(
                 client_id=self.key,
-                contact_id=self._draft.contact_id,
+                contact_id=self.facts.contact_id,
                 addendum_id=command.addendum_id,
                 author_id=given.actor.id,
                 printed_name=given.actor.name,
@@ -316,9 +247,9 @@ class Note(Aggregate):
     @decides(AmendNote, on="note_id", parts=("amendment_id",))
     def amend(self, command: AmendNote, given: Given) -> None:
         reasons = Reasons()
-        self._signed_and_valid(reasons)
+        self.check_signed(reasons)
         staff = acting_staff(given, reasons)
-        reasons.unless(given.actor.id == self._draft.author_id, "actor", "only the author amends", "use an addendum")
+        reasons.unless(given.actor.id == self.facts.author_id, "actor", "only the author amends", "use an addendum")
         reasons.unless(
             command.section in self.content.sections,
             "section",
@@ -331,7 +262,7 @@ class Note(Aggregate):
         self.record(
             NoteAmended(
                 client_id=self.key,
-                contact_id=self._draft.contact_id,
+                contact_id=self.facts.contact_id,
                 amendment_id=command.amendment_id,
                 author_id=given.actor.id,
                 printed_name=given.actor.name,
@@ -349,10 +280,10 @@ class Note(Aggregate):
         reasons = Reasons()
         reasons.unless(not self.in_error, "note_id", "this note is entered in error")
         reasons.unless(not self.late_entry, "note_id", "this note is marked as a late entry already")
-        check_standing(reasons, given, command.NAME, self._draft.author_id)
+        check_standing(reasons, given, command.NAME, self.facts.author_id)
         reasons.refuse_if_any()
         self.record(
-            NoteMarkedLateEntry(client_id=self.key, contact_id=self._draft.contact_id, reason=command.reason),
+            NoteMarkedLateEntry(client_id=self.key, contact_id=self.facts.contact_id, reason=command.reason),
             given.occurred_at,
         )
 
@@ -360,18 +291,18 @@ class Note(Aggregate):
     def mark_in_error(self, command: MarkNoteInError, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(not self.in_error, "note_id", "this note is marked as entered in error already")
-        check_standing(reasons, given, command.NAME, self._draft.author_id)
+        check_standing(reasons, given, command.NAME, self.facts.author_id)
         reasons.refuse_if_any()
         self.record(
-            NoteEnteredInError(client_id=self.key, contact_id=self._draft.contact_id, reason=command.reason),
+            NoteEnteredInError(client_id=self.key, contact_id=self.facts.contact_id, reason=command.reason),
             given.occurred_at,
         )
 
     @decides(RequestExtension, on="note_id", parts=("request_id",))
     def request_extension(self, command: RequestExtension, given: Given) -> None:
         reasons = Reasons()
-        self._still_a_draft(reasons)
-        reasons.unless(given.actor.id == self._draft.author_id, "actor", "only the author asks for more time")
+        self.check_draft(reasons)
+        reasons.unless(given.actor.id == self.facts.author_id, "actor", "only the author asks for more time")
         reasons.unless(command.request_id not in self.requests, "request_id", "this request was made before")
         reasons.unless(
             "requested" not in self.requests.values(), "request_id", "a request is waiting for a decision already"
@@ -380,7 +311,7 @@ class Note(Aggregate):
         self.record(
             ExtensionRequested(
                 client_id=self.key,
-                contact_id=self._draft.contact_id,
+                contact_id=self.facts.contact_id,
                 request_id=command.request_id,
                 staff_id=given.actor.id,
                 reason=command.reason,
@@ -394,7 +325,7 @@ class Note(Aggregate):
         self.record(
             ExtensionGranted(
                 client_id=self.key,
-                contact_id=self._draft.contact_id,
+                contact_id=self.facts.contact_id,
                 request_id=command.request_id,
                 decided_by=given.actor.id,
                 comment=command.comment,
@@ -408,7 +339,7 @@ class Note(Aggregate):
         self.record(
             ExtensionRefused(
                 client_id=self.key,
-                contact_id=self._draft.contact_id,
+                contact_id=self.facts.contact_id,
                 request_id=command.request_id,
                 decided_by=given.actor.id,
                 comment=command.comment,
@@ -426,5 +357,5 @@ class Note(Aggregate):
         staff = acting_staff(given, reasons)
         if staff is not None:
             reasons.unless("supervisor" in staff.roles, "actor", f"{staff.name} does not have the role supervisor")
-            reasons.unless(staff.id != self._draft.author_id, "actor", "nobody decides their own request")
+            reasons.unless(staff.id != self.facts.author_id, "actor", "nobody decides their own request")
         reasons.refuse_if_any()

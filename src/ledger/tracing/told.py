@@ -9,7 +9,7 @@ from ledger.policies.deadline_rules import split_selector
 from ledger.tracing.changes import Change
 from ledger.tracing.findings import Limit, Opinion, Signed, Trace
 from ledger.tracing.page import Page, Section, Table
-from ledger.tracing.words import OUTCOMES, gap, span, when
+from ledger.tracing.words import OUTCOMES, ended, gap, span, when
 
 
 def told(trace: Trace) -> Page:
@@ -47,7 +47,7 @@ def answer(trace: Trace) -> list[str]:
             f"This note is out of account (entered in error: {trace.in_error}). What follows is kept for proof."
         )
     if trace.problem is not None:
-        return [*said, f"No rule could be applied: {trace.problem}."]
+        return [*said, f"No rule could be applied: {ended(trace.problem)}"]
     if not trace.opinions:
         return [*said, f"No rule sets a time limit for a {trace.document} in program {trace.program}."]
     for opinion in trace.opinions:
@@ -161,13 +161,13 @@ def _clocks(trace: Trace) -> Section:
             "from which the deadlines count."
         )
     if trace.late_entry is not None:
-        sentences.append(f"Marked as a late entry: {trace.late_entry}")
+        sentences.append(f"Marked as a late entry: {ended(trace.late_entry)}")
     return Section(title="The two clocks", sentences=tuple(sentences))
 
 
 def _clock_sentence(what: str, signature: Signed) -> str:
     credential = f", {signature.credential}" if signature.credential else ""
-    late = f" Reason given for lateness: {signature.late_reason}" if signature.late_reason else ""
+    late = f" Reason given for lateness: {ended(signature.late_reason)}" if signature.late_reason else ""
     apart = gap(signature.claimed_at, signature.recorded_at)
     return (
         f"{what} by {signature.name} ({signature.role}{credential}): {when(signature.claimed_at)} by their own clock, "
@@ -176,7 +176,7 @@ def _clock_sentence(what: str, signature: Signed) -> str:
 
 
 def _policy(trace: Trace) -> Section:
-    sentences = [f"{policy.rule_id}: {'; '.join(policy.reasons)}." for policy in trace.adopted]
+    sentences = [f"{policy.rule_id}: {ended('; '.join(policy.reasons))}" for policy in trace.adopted]
     sentences += [
         f"{o.rule_id}, {o.title}: {o.source} (confidence {o.confidence}); reading {o.reading}, "
         f"version {o.policy_version}."
@@ -194,14 +194,14 @@ def _more_time(trace: Trace) -> Section:
         late = ", after the deadline (accepted, and marked late)" if asked.requested_late else ""
         text = (
             f"{asked.asked_by} asked {when(asked.requested_at)}{late}; by their own clock "
-            f"{when(asked.claimed_requested_at)}. Reason: {asked.reason}."
+            f"{when(asked.claimed_requested_at)}. Reason: {ended(asked.reason)}"
         )
         if asked.decided_at is None or asked.claimed_decided_at is None:
             text += " Not decided."
         else:
             text += (
                 f" {asked.decision.capitalize()} by {asked.decided_by} {when(asked.decided_at)}; by their own clock "
-                f"{when(asked.claimed_decided_at)}." + (f" Comment: {asked.comment}" if asked.comment else "")
+                f"{when(asked.claimed_decided_at)}." + (f" Comment: {ended(asked.comment)}" if asked.comment else "")
             )
         sentences.append(text)
     return Section(title="More time", sentences=tuple(sentences))

@@ -59,6 +59,16 @@ def gap(claimed: datetime, recorded: datetime) -> str:
     return f"recorded {span(apart)} {'after' if apart > timedelta() else 'before'} it is said to have happened"
 
 
+def ended(words: str) -> str:
+    """The end of a sentence that somebody else's words make: with a full stop, unless they bring their own.
+
+    >>> ended("the client was in hospital"), ended("Why was I late?"), ended("computer down. ")
+    ('the client was in hospital.', 'Why was I late?', 'computer down.')
+    """
+    said = words.rstrip()
+    return said if said.endswith((".", "!", "?", "…", "。", "！", "？")) else f"{said}."
+
+
 def in_words(event: Event, names: Names) -> str:
     """What an event says, in a sentence; times that it carries keep the offset they were meant with."""
     match event:
