@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
@@ -50,10 +51,18 @@ def _fetch(folder: Path) -> None:
 
 
 def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port that is free now, and that no system gives to an outgoing connection.
+
+    Of those ports (from 32768 on) one could be taken while its server is away: by a stranger, or even by a client that
+    tries to reach the server there and finds itself.
+    """
+    while True:
+        port = random.randrange(15_000, 32_000)  # noqa: S311 - a port is no secret
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
 
 
