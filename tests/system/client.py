@@ -1,9 +1,10 @@
 """A client of the record, as a process of its own: it gives commands, one after the other, and keeps a journal.
 
-``python -m tests.system.client JOURNAL SEED RATE`` works as LEDGER_DATABASE says until SIGTERM. It chooses the command
+``python -m tests.system.client JOURNAL SEED RATE TEXT`` works as LEDGER_DATABASE says until SIGTERM. It chooses the command
 ids. Before each command it writes that it asks, and after the answer what the answer was; so whoever reads the journal
 knows what was acknowledged. When an answer is lost it asks again with the same id, whatever it was that failed. One
-that was killed goes on where its journal ends. The same seed gives the same commands.
+that was killed goes on where its journal ends. The same seed gives the same commands. RATE is in commands a second (0
+for no limit), TEXT the length of what it writes into each addendum.
 
 It ends with an error when the record breaks its word: when a command asked twice does not give its first result.
 """
@@ -81,7 +82,7 @@ def shared_chart() -> Request:
     return _request(command, "system:setup", derived_id("tests.system", "shared"))
 
 
-def story(seed: str) -> Iterator[Request]:
+def story(seed: str, text: int = 20) -> Iterator[Request]:
     """What this client asks for, without an end: a clinician with one chart after the other."""
     ids, chance = SeededIds(seed), random.Random(seed)
     staff = ids.new()
@@ -132,7 +133,7 @@ def story(seed: str) -> Iterator[Request]:
             )
             yield by(DraftNote(note_id=note, contact_id=contact, content=CONTENT), staff)
             yield by(SignNote(note_id=note), staff)
-            yield by(AddAddendum(note_id=note, addendum_id=ids.new(), text="the client called back"), staff)
+            yield by(AddAddendum(note_id=note, addendum_id=ids.new(), text=_words(chance, text)), staff)
             yield by(CorrectClientDetails(client_id=SHARED, reason="it changed", language=ids.new()))
         if chance.random() < 0.5:
             yield by(
@@ -142,6 +143,11 @@ def story(seed: str) -> Iterator[Request]:
             )
 
 
+def _words(chance: random.Random, length: int) -> str:
+    """Text that no database can make much shorter."""
+    return chance.randbytes(length // 2).hex()
+
+
 def _request(command: Command, actor: str, command_id: str) -> Request:
     return Request(command=command, actor_id=actor, purpose="operations", command_id=command_id)
 
@@ -149,10 +155,10 @@ def _request(command: Command, actor: str, command_id: str) -> Request:
 class Client:
     """Carries out a story, and remembers in its journal how far it has come."""
 
-    def __init__(self, journal: Path, seed: str, rate: float) -> None:
+    def __init__(self, journal: Path, seed: str, rate: float, text: int) -> None:
         self._asked, self._answered = read_journal(journal)
         self._journal = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._story = story(seed)
+        self._story = story(seed, text)
         self._chance = random.Random(f"{seed} again")
         self._pause = 1 / rate if rate else 0.0
         self._ledger: Ledger | None = None
@@ -202,8 +208,8 @@ class Client:
 
 def main() -> None:
     """Run one client; the machine's settings say where the record is."""
-    journal, seed, rate = sys.argv[1:4]
-    client = Client(Path(journal), seed, float(rate))
+    journal, seed, rate, text = sys.argv[1:5]
+    client = Client(Path(journal), seed, float(rate), int(text))
 
     def stop(*_: object) -> None:
         client.stopping = True

@@ -1,24 +1,29 @@
-"""``kill -9`` of fifty relays and fifty projectors under load: nothing lost, doubled, out of order or half applied."""
+"""Relays and projectors are killed and stopped under load: nothing lost, doubled, out of order or half applied."""
 
 from __future__ import annotations
 
 import random
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
-from tests.system.world import CLIENT, PROJECTOR, Agency, World, seeded
+from tests.system.world import CLIENT, PROJECTOR, Agency, Process, World, seeded, wait_for
 
-KILLS = 9
+KILLS = 50
 
 
-def test_relays_and_projectors_are_killed_a_hundred_times() -> None:
-    """Three agencies at once, on both databases and with different numbers of partitions."""
+def test_relays_and_projectors_are_killed_fifty_times_each(world: World) -> None:
+    """Three agencies at once, on both databases and with different numbers of partitions; clients die as well."""
     chance = seeded("killed processes")
-    with World() as world, ThreadPoolExecutor() as threads:
+    with ExitStack() as leaving, ThreadPoolExecutor() as threads:
         agencies = [
-            Agency(world, "north", partitions=1),
-            Agency(world, "south", partitions=4),
-            Agency(world, "small", partitions=2, sqlite=True),
+            leaving.enter_context(agency)
+            for agency in (
+                Agency(world, "north", partitions=1),
+                Agency(world, "south", partitions=4),
+                Agency(world, "small", partitions=2, sqlite=True),
+            )
         ]
         running = []
         for number, agency in enumerate(agencies):
@@ -33,6 +38,7 @@ def test_relays_and_projectors_are_killed_a_hundred_times() -> None:
 
 
 def kill_relays(agency: Agency, kills: int, chance: random.Random) -> None:
+    """Always the active one; the one that stands by takes over."""
     for _ in range(kills):
         time.sleep(chance.uniform(0, 1))
         agency.kill_active_relay()
@@ -45,3 +51,27 @@ def kill_projectors(agency: Agency, kills: int, chance: random.Random) -> None:
         agency.wait_for_progress()
         time.sleep(chance.uniform(0, 1))
         agency.kill(chance.choice(agency.of(PROJECTOR)))
+
+
+def test_a_relay_and_a_projector_that_were_stopped_go_on_as_if_nothing_had_been(world: World) -> None:
+    """Longer than their sessions: others have taken over, and for a while two believe that they are the active one."""
+    chance = seeded("stopped processes")
+    with Agency(world, "stopped", partitions=2) as agency:
+        agency.start(rate=20)
+        for _ in range(3):
+            time.sleep(chance.uniform(0, 1))
+            relay, projector = agency.active_relay(), chance.choice(agency.of(PROJECTOR))
+            for zombie in (relay, projector):
+                zombie.send(signal.SIGSTOP)
+            wait_for(lambda: agency.active_relay() is not relay, "another relay is active")
+            agency.wait_for_progress()
+            for zombie in (relay, projector):
+                zombie.send(signal.SIGCONT)
+            wait_for(lambda relay=relay: heard(relay), "it has heard that another is active")
+            agency.wait_for_progress()
+        agency.check()
+
+
+def heard(relay: Process) -> bool:
+    """It stands by; or the database had ended its transaction, so that it ended, and another was started."""
+    return relay.state() == "standing by" or not relay.running

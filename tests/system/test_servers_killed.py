@@ -9,34 +9,22 @@ from tests.system.world import CLIENT, Agency, World, seeded
 KILLS = 10
 
 
-def test_postgresql_is_killed_ten_times() -> None:
-    chance = seeded("killed PostgreSQL")
-    with World() as world:
-        agency = Agency(world, "agency").start(clients=3, rate=15)
-        for _ in range(KILLS):
-            with world.without_postgres():
+def test_postgresql_and_the_broker_are_killed_ten_times_each(world: World) -> None:
+    chance = seeded("killed servers")
+    with Agency(world, "servers") as agency:
+        agency.start()
+        for server in chance.sample(["postgresql", "broker"] * KILLS, 2 * KILLS):
+            time.sleep(chance.uniform(0, 1))
+            with world.without_postgres() if server == "postgresql" else world.without_broker():
                 time.sleep(chance.uniform(0, 1))
             agency.wait_for_progress()
-            time.sleep(chance.uniform(0, 1))
-        agency.check()
-
-
-def test_the_broker_is_killed_ten_times() -> None:
-    chance = seeded("killed broker")
-    with World() as world:
-        agency = Agency(world, "agency").start(clients=3, rate=15)
-        for _ in range(KILLS):
-            with world.without_broker():
-                time.sleep(chance.uniform(0, 3))
-            agency.wait_for_progress()
-            time.sleep(chance.uniform(0, 1))
         agency.check()
 
 
 def test_three_brokers_of_which_one_at_a_time_is_taken_away() -> None:
     chance = seeded("one broker of three")
-    with World(brokers=3) as world:
-        agency = Agency(world, "agency").start()
+    with World(brokers=3) as world, Agency(world, "three") as agency:
+        agency.start()
         for number in chance.sample(range(3), 3):
             with world.without_broker(number):
                 agency.wait_for_progress()  # the other two go on

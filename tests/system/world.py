@@ -121,7 +121,7 @@ class Process:
 
 
 class World:
-    """Servers under one folder; leaving it stops all of them, and every process of its agencies."""
+    """Servers under one folder; leaving it stops them."""
 
     def __init__(self, *, brokers: int = 1) -> None:
         # Not under pytest's own folder, which only its user may enter: for root PostgreSQL runs as another user.
@@ -129,9 +129,6 @@ class World:
         self.folder.chmod(0o755)
         self.cluster = Cluster(self.folder / "kafka", jars(), brokers, heap="320m")
         self.postgres = Postgres(self.folder / "pg")
-        self.agencies: list[Agency] = []
-        self._leaving = threading.Event()
-        self._tending = threading.Thread(target=self._tend)
 
     def __enter__(self) -> World:
         try:
@@ -140,54 +137,44 @@ class World:
         except BaseException:
             self._stop()
             raise
-        self._tending.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        self._leaving.set()
-        self._tending.join()
-        try:
-            if kind is not None:
-                for agency in self.agencies:
-                    agency.tell()
-        finally:
-            self._stop()
+    def __exit__(self, *_: object) -> None:
+        self._stop()
 
     def _stop(self) -> None:
         with ExitStack() as every:
             every.callback(shutil.rmtree, self.folder)
             every.callback(self.postgres.stop)
             every.callback(self.cluster.stop)
-            for agency in self.agencies:
-                every.callback(agency.end)
-
-    def _tend(self) -> None:
-        """Start again what has ended by itself, a moment later, as the service units do."""
-        while not self._leaving.wait(1.0):
-            for agency in self.agencies:
-                agency.tend()
 
     @contextmanager
     def without_broker(self, number: int = 0) -> Iterator[None]:
         """A broker is killed; after the block it is there again."""
         broker = self.cluster.brokers[number]
         self.cluster.kill(broker)
-        yield
-        self.cluster.start_broker(broker)
+        try:
+            yield
+        finally:
+            self.cluster.start_broker(broker)
 
     @contextmanager
     def without_postgres(self) -> Iterator[None]:
         """The database server is killed; after the block it is there again."""
         self.postgres.kill()
-        yield
-        self.postgres.start()
+        try:
+            yield
+        finally:
+            self.postgres.start()
 
 
 class Agency:
     """One store, one topic, and the processes between them, under load."""
 
-    def __init__(self, world: World, name: str, *, partitions: int = 3, sqlite: bool = False, batch: int = 200) -> None:
-        self.name, self._batch = name, batch
+    def __init__(
+        self, world: World, name: str, *, partitions: int = 3, sqlite: bool = False, batch: int = 200, text: int = 20
+    ) -> None:
+        self.name, self._batch, self._text = name, batch, text
         self._folder = world.folder / name
         self._folder.mkdir()
         self.settings = KafkaSettings(brokers=tuple(world.cluster.bootstrap.split(",")), topic=f"ledger.{name}")
@@ -204,7 +191,21 @@ class Agency:
         self._journals: list[Path] = []
         with self.recorder("ledger_writer") as recorder:
             Ledger(recorder).execute(shared_chart())
-        world.agencies.append(self)
+        self._leaving = threading.Event()
+        self._tending = threading.Thread(target=self._tend)
+        self._tending.start()
+
+    def __enter__(self) -> Agency:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        self._leaving.set()
+        self._tending.join()
+        try:
+            if kind is not None:
+                self.tell()
+        finally:
+            self.end()
 
     def _make_database(self, postgres: Postgres | None) -> dict[str, str]:
         """The database, with its roles and their rights; answers its URL for each role."""
@@ -237,7 +238,9 @@ class Agency:
                 self._begin(kind, ["--batch", str(self._batch)])
         for number in range(clients):
             self._journals.append(self._folder / f"journal-{number}")
-            self._begin(CLIENT, [str(self._journals[-1]), f"{self.name} {number}", str(rate / clients)])
+            self._begin(
+                CLIENT, [str(self._journals[-1]), f"{self.name} {number}", str(rate / clients), str(self._text)]
+            )
         self.wait_for_progress()
         return self
 
@@ -285,13 +288,17 @@ class Agency:
         self.active_relay()
         self.takeovers.append(time.monotonic() - began)
 
-    def tend(self) -> None:
-        """Start again what has ended by itself. A client does not: when one has, ``settle`` fails with its words."""
-        with self._guard:
-            for process in [each for each in self.processes if each.kind != CLIENT and not each.running]:
-                self.ended[process.kind] += 1
-                self.processes.remove(process)
-                self._begin(process.kind, process.arguments)
+    def _tend(self) -> None:
+        """Start again what has ended by itself, a moment later, as the service units do.
+
+        A client never does: when one has, ``settle`` fails with its words.
+        """
+        while not self._leaving.wait(1.0):
+            with self._guard:
+                for process in [each for each in self.processes if each.kind != CLIENT and not each.running]:
+                    self.ended[process.kind] += 1
+                    self.processes.remove(process)
+                    self._begin(process.kind, process.arguments)
 
     def end(self) -> None:
         """Kill everything that still runs."""
