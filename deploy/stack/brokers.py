@@ -98,6 +98,8 @@ class Cluster:
 
     #: SCRAM users that the storage is formatted with: name and password.
     users: dict[str, str] = field(default_factory=dict)
+    #: More options of the Java machine.
+    java: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -233,7 +235,7 @@ class Cluster:
         self._config(broker).write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
     def _options(self) -> list[str]:
-        return [f"-Xmx{self.heap}", f"-Xms{self.heap}", "-XX:+UseSerialGC", "-cp", str(self.jars / "*")]
+        return [f"-Xmx{self.heap}", f"-Xms{self.heap}", "-XX:+UseSerialGC", *self.java, "-cp", str(self.jars / "*")]
 
     def _java(self, broker: Broker, *command: object) -> None:
         result = subprocess.run(

@@ -62,12 +62,13 @@ class Postgres:
 
     def kill(self) -> None:
         """``kill -9`` of the server with all its processes: as a machine that loses power. ``start`` starts it again."""
-        postmaster = psutil.Process(self._server.get_pid())
-        processes = [postmaster, *postmaster.children()]
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(processes)
+        postmaster = self._server.get_postmaster_info().process
+        if postmaster.is_running():  # it may have ended by itself
+            processes = [postmaster, *postmaster.children()]
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(processes)
         self.stop()
 
     def stop(self) -> None:

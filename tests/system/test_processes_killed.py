@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import pytest
 from tests.system.world import CLIENT, PROJECTOR, Agency, Process, World, seeded, wait_for
 
 KILLS = 50
@@ -58,6 +59,7 @@ def test_a_relay_and_a_projector_that_were_stopped_go_on_as_if_nothing_had_been(
     chance = seeded("stopped processes")
     with Agency(world, "stopped", partitions=2) as agency:
         agency.start(rate=20)
+        agency.wait_for_progress()
         for _ in range(3):
             time.sleep(chance.uniform(0, 1))
             relay, projector = agency.active_relay(), chance.choice(agency.of(PROJECTOR))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -80,6 +81,23 @@ def wait_for(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) ->
         time.sleep(0.1)
 
 
+@contextmanager
+def disk_of(size: int) -> Iterator[None]:
+    """What is started in this block can make no file longer than ``size`` bytes: its disk is full beyond that.
+
+    It stands for a full disk, which a test cannot make everywhere (a small file system has to be mounted by root): the
+    system refuses the write as it would there, in the middle of a page or of a log, whatever the database believes.
+    It differs in two ways. The error's number is EFBIG instead of ENOSPC, and it comes to each file by itself; so one
+    size fills a table and another the database's own log.
+    """
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 @dataclass
 class Process:
     """A relay, a projector or a client: what it was started with, and what it says of itself."""
@@ -127,7 +145,8 @@ class World:
         # Not under pytest's own folder, which only its user may enter: for root PostgreSQL runs as another user.
         self.folder = Path(tempfile.mkdtemp(prefix="ledger-world-"))
         self.folder.chmod(0o755)
-        self.cluster = Cluster(self.folder / "kafka", jars(), brokers, heap="320m")
+        quick = ("-XX:TieredStopAtLevel=1",)  # compiles less: half the work to start, and these start often
+        self.cluster = Cluster(self.folder / "kafka", jars(), brokers, heap="320m", java=quick)
         self.postgres = Postgres(self.folder / "pg")
 
     def __enter__(self) -> World:
@@ -231,8 +250,8 @@ class Agency:
 
     # Its processes
 
-    def start(self, *, relays: int = 2, projectors: int = 2, clients: int = 2, rate: float = 10.0) -> Agency:
-        """Start everything; returns when the views have begun to come. ``rate``: commands a second, 0 for no limit."""
+    def start(self, *, relays: int = 2, projectors: int = 2, clients: int = 2, rate: float = 10.0) -> None:
+        """Start everything, and do not wait. ``rate``: commands a second of all clients together, 0 for no limit."""
         for kind, number in ((RELAY, relays), (PROJECTOR, projectors)):
             for _ in range(number):
                 self._begin(kind, ["--batch", str(self._batch)])
@@ -241,8 +260,6 @@ class Agency:
             self._begin(
                 CLIENT, [str(self._journals[-1]), f"{self.name} {number}", str(rate / clients), str(self._text)]
             )
-        self.wait_for_progress()
-        return self
 
     def _begin(self, kind: str, arguments: list[str]) -> Process:
         variables = environment(
@@ -280,6 +297,15 @@ class Agency:
             self.killed[process.kind] += 1
             self.processes.remove(process)
             self._begin(process.kind, process.arguments)
+
+    def kill_all(self) -> None:
+        """``kill -9`` of every process, and another one in the place of each."""
+        for process in list(self.processes):
+            self.kill(process)
+
+    def lost(self, words: str) -> bool:
+        """Whether a client lost an answer to an error that says this."""
+        return any(words in client.log.read_text(errors="replace") for client in self.of(CLIENT))
 
     def kill_active_relay(self) -> None:
         """Kill the relay that is at work, and wait until another is."""
