@@ -61,7 +61,7 @@ class Postgres:
             return True
 
     def kill(self) -> None:
-        """``kill -9`` of the server with all its processes: as a machine that loses power. ``start`` starts it again."""
+        """``kill -9`` of all of the server's processes: as a machine that loses power. ``start`` starts it again."""
         postmaster = self._server.get_postmaster_info().process
         if postmaster.is_running():  # it may have ended by itself
             processes = [postmaster, *postmaster.children()]

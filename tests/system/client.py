@@ -1,10 +1,10 @@
 """A client of the record, as a process of its own: it gives commands, one after the other, and keeps a journal.
 
-``python -m tests.system.client JOURNAL SEED RATE TEXT`` works as LEDGER_DATABASE says until SIGTERM. It chooses the command
-ids. Before each command it writes that it asks, and after the answer what the answer was; so whoever reads the journal
-knows what was acknowledged. When an answer is lost it asks again with the same id, whatever it was that failed. One
-that was killed goes on where its journal ends. The same seed gives the same commands. RATE is in commands a second (0
-for no limit), TEXT the length of what it writes into each addendum.
+``python -m tests.system.client JOURNAL SEED RATE TEXT`` works as LEDGER_DATABASE says until SIGTERM. RATE counts
+commands a second (0 for no limit), TEXT the length of what it writes into each addendum. It chooses the command ids.
+Before each command it writes that it asks, and after the answer what the answer was; so whoever reads the journal knows
+what was acknowledged. When an answer is lost it asks again with the same id, whatever it was that failed. One that was
+killed goes on where its journal ends. The same seed gives the same commands.
 
 It ends with an error when the record breaks its word: when a command asked twice does not give its first result.
 """

@@ -12,6 +12,7 @@ import pytest
 from tests.system.world import CLIENT, PROJECTOR, Agency, Process, World, seeded, wait_for
 
 KILLS = 50
+pytestmark = pytest.mark.timeout(1200)  # what does not come about is told by the world's own patience
 
 
 def test_relays_and_projectors_are_killed_fifty_times_each(world: World) -> None:
@@ -62,18 +63,18 @@ def test_a_relay_and_a_projector_that_were_stopped_go_on_as_if_nothing_had_been(
         agency.wait_for_progress()
         for _ in range(3):
             time.sleep(chance.uniform(0, 1))
-            relay, projector = agency.active_relay(), chance.choice(agency.of(PROJECTOR))
-            for zombie in (relay, projector):
-                zombie.send(signal.SIGSTOP)
-            wait_for(lambda: agency.active_relay() is not relay, "another relay is active")
-            agency.wait_for_progress()
-            for zombie in (relay, projector):
-                zombie.send(signal.SIGCONT)
-            wait_for(lambda relay=relay: heard(relay), "it has heard that another is active")
-            agency.wait_for_progress()
+            stop_past_their_sessions(agency, agency.active_relay(), chance.choice(agency.of(PROJECTOR)))
         agency.check()
 
 
-def heard(relay: Process) -> bool:
-    """It stands by; or the database had ended its transaction, so that it ended, and another was started."""
-    return relay.state() == "standing by" or not relay.running
+def stop_past_their_sessions(agency: Agency, relay: Process, projector: Process) -> None:
+    """Stop both until others have their work, let them go on, and see that they give way."""
+    for zombie in (relay, projector):
+        zombie.send(signal.SIGSTOP)
+    wait_for(lambda: agency.active_relay() is not relay, "another relay is active")
+    agency.wait_for_progress()
+    for zombie in (relay, projector):
+        zombie.send(signal.SIGCONT)
+    # Or the database had ended its transaction: then it ends, and another is started.
+    wait_for(lambda: relay.state() == "standing by" or not relay.running, "it has heard that another is active")
+    agency.wait_for_progress()

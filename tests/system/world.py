@@ -7,7 +7,6 @@ clients that give commands all the while. What ends by itself is started again, 
 
 from __future__ import annotations
 
-import os
 import random
 import resource
 import shutil
@@ -255,11 +254,15 @@ class Agency:
         for kind, number in ((RELAY, relays), (PROJECTOR, projectors)):
             for _ in range(number):
                 self._begin(kind, ["--batch", str(self._batch)])
-        for number in range(clients):
+        self.start_clients(clients, rate)
+
+    def start_clients(self, clients: int, rate: float) -> None:
+        """Start some clients that give so many commands a second together."""
+        for _ in range(clients):
+            number = len(self._journals)
             self._journals.append(self._folder / f"journal-{number}")
-            self._begin(
-                CLIENT, [str(self._journals[-1]), f"{self.name} {number}", str(rate / clients), str(self._text)]
-            )
+            story = [str(self._journals[-1]), f"{self.name} {number}", str(rate / clients), str(self._text)]
+            self._begin(CLIENT, story)
 
     def _begin(self, kind: str, arguments: list[str]) -> Process:
         variables = environment(
@@ -356,8 +359,8 @@ class Agency:
 
     # After it all
 
-    def settle(self) -> float:
-        """Let the clients finish, then wait until topic and views have everything; answers in how many seconds."""
+    def stop_clients(self) -> None:
+        """Let the clients finish what they have asked."""
         for client in self.of(CLIENT):
             client.send(signal.SIGTERM)
         for client in self.of(CLIENT):
@@ -365,6 +368,10 @@ class Agency:
             assert code == 0, f"a client ended with {code}:\n{client.log.read_text()[-2000:]}"
         with self._guard:
             self.processes = [each for each in self.processes if each.kind != CLIENT]
+
+    def settle(self) -> float:
+        """Stop the clients, then wait until topic and views have everything; answers in how many seconds."""
+        self.stop_clients()
         began = time.monotonic()
         with self.recorder("ledger_relay") as recorder:
             head = recorder.sequence()
