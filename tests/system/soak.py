@@ -269,12 +269,12 @@ def page(soak: Soak, minutes: float) -> str:
         f"{CLIENTS + 1} clients together.",
         "",
         f"Without a limit {soak.measured:,.0f} events a second went all the way: command, store, topic, every view.",
-        f"The load was half of it, {soak.events:,} events in all. Every {FAULT_EVERY:.0f} seconds something was killed or stopped;",
-        "what had ended was started again.",
+        f"The load was half of it, {soak.events:,} events in all. Every {FAULT_EVERY:.0f} seconds something was killed or",
+        "stopped; what had ended was started again.",
         "",
         *(f"- {'Held' if held else '**Did not hold**'}: {words}." for held, words in verdicts(soak)),
-        "- Held: afterwards another library's reader found each event on the topic, once and in order; everything that a",
-        "  client was told was in the store; every view was as rebuilt; `ledger verify` found nothing.",
+        "- Held: afterwards another library's reader found each event on the topic, once and in order; everything",
+        "  that a client was told was in the store; every view was as rebuilt; `ledger verify` found nothing.",
         "",
         "| fault | times | lag gone after, median | at most |",
         "|---|---|---|---|",
@@ -287,9 +287,9 @@ def page(soak: Soak, minutes: float) -> str:
         lines.append(f"| {each.what} | {each.first:.0f}{each.unit} | {each.last:.0f}{each.unit} | {words} |")
     lines += [
         "",
-        "The lag counts events that the view furthest behind has not dealt with; it is gone when it is less than a second of",
-        "the load. Memory is what a process has to itself. The relay, the projector and the client whose growth is watched",
-        "are those that no fault was aimed at.",
+        "The lag counts events that the view furthest behind has not dealt with; it is gone when it is less than a",
+        "second of the load. Memory is what a process has to itself. The relay, the projector and the client whose",
+        "growth is watched are those that no fault was aimed at.",
         "",
     ]
     return "\n".join(lines)
