@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
@@ -50,10 +51,18 @@ def _fetch(folder: Path) -> None:
 
 
 def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port that is free now, and that no system gives to an outgoing connection.
+
+    Of those ports (from 32768 on) one could be taken while its server is away: by a stranger, or even by a client that
+    tries to reach the server there and finds itself.
+    """
+    while True:
+        port = random.randrange(15_000, 32_000)  # noqa: S311 - a port is no secret
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
 
 
@@ -89,6 +98,8 @@ class Cluster:
 
     #: SCRAM users that the storage is formatted with: name and password.
     users: dict[str, str] = field(default_factory=dict)
+    #: More options of the Java machine.
+    java: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -224,7 +235,7 @@ class Cluster:
         self._config(broker).write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
     def _options(self) -> list[str]:
-        return [f"-Xmx{self.heap}", f"-Xms{self.heap}", "-XX:+UseSerialGC", "-cp", str(self.jars / "*")]
+        return [f"-Xmx{self.heap}", f"-Xms{self.heap}", "-XX:+UseSerialGC", *self.java, "-cp", str(self.jars / "*")]
 
     def _java(self, broker: Broker, *command: object) -> None:
         result = subprocess.run(

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
 import psycopg
 from deploy.stack.brokers import StackError
 
@@ -57,6 +59,17 @@ class Postgres:
                 return False
             connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(database)))
             return True
+
+    def kill(self) -> None:
+        """``kill -9`` of all of the server's processes: as a machine that loses power. ``start`` starts it again."""
+        postmaster = self._server.get_postmaster_info().process
+        if postmaster.is_running():  # it may have ended by itself
+            processes = [postmaster, *postmaster.children()]
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(processes)
+        self.stop()
 
     def stop(self) -> None:
         if self._server is not None:

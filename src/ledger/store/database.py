@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
@@ -19,6 +20,9 @@ from ledger.store.postgres import PostgresRecorder, begin_era, check_database
 from ledger.store.recorder import Recorder
 from ledger.store.sqlite import SQLiteRecorder
 
+#: How long a transaction may stand still between two statements before PostgreSQL ends it. A process that was stopped,
+#: or whose machine is gone, would otherwise keep its locks: those of the order, or of a view, for which others wait.
+_IDLE = "10s"
 #: The newest revision under ``migrations/versions``; a test holds the two together.
 HEAD_REVISION = "0003"
 
@@ -44,9 +48,11 @@ def open_engine(url: str) -> Engine:
         return engine
     if parsed.get_backend_name() == "postgresql":
         # Said aloud, because the order depends on it: each statement after a lock sees what was committed before it.
-        return create_engine(
+        engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"), isolation_level="READ COMMITTED", hide_parameters=True
         )
+        event.listen(engine, "connect", _prepare_postgres)
+        return engine
     raise BadInput(f"LEDGER_DATABASE: {parsed.get_backend_name()} is not supported; use sqlite or postgresql")
 
 
@@ -68,6 +74,12 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _prepare_postgres(connection: psycopg.Connection, _record: Any) -> None:
+    """A transaction that stands still does not hold others up for long."""
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE}'")
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:
