@@ -124,6 +124,16 @@ def test_a_provider_is_not_in_two_places_at_once_even_across_charts() -> None:
     assert all(not one.blocks for one in services(other).values())
 
 
+def test_a_service_that_overlaps_stays_out_of_the_line_of_its_repeats() -> None:
+    story = Story().done("c1", DAY, 7).done("c2", DAY, 8, "13:00").done("c3", DAY, 37, "13:05", service_code="T1017")
+    assert services(Story().done("c1", DAY, 7).done("c2", DAY, 8, "13:00"))["c1"].claim.units == 1
+    found = services(story)
+    assert codes(found["c1"]) == ["zero-units"]
+    assert codes(found["c2"]) == codes(found["c3"]) == ["overlap"]
+    assert found["c1"].claim.contact_ids == ("c1",)
+    assert found["c2"].claim.contact_ids == ("c2",)
+
+
 def test_overlap_is_seen_over_midnight() -> None:
     story = Story().done("c1", "2025-11-30", 60, "23:30").done("c2", "2025-12-01", 60, "00:00", client_id="client-2")
     assert codes(services(story)["c1"]) == ["overlap"]

@@ -188,13 +188,15 @@ def services_of(record: Record) -> list[Service]:
     """Every billable service of the record beside the others of its day, in the order of day, client and start."""
     billable = [row for row in record.rows if row.status != "not-billable"]
     facts = {row.contact_id: _facts(row, record) for row in billable}
-    lines = {row.contact_id: line_of(row, facts[row.contact_id]) for row in billable}
+    found: dict[str, list[DayFinding]] = {}
+    _note(found, provider_day(list(facts.values())))
+    lines = {
+        row.contact_id: _blocked_by(line_of(row, facts[row.contact_id]), found.get(row.contact_id, ()))
+        for row in billable
+    }
     claims, readings = _combined(list(lines.values()), facts, record.adoptions)
     claim_of = {contact: line for line in claims for contact in line.contact_ids}
-    found: dict[str, list[DayFinding]] = {}
-    for one in (*provider_day(list(facts.values())), *day_findings(claims)):
-        for contact in one.contact_ids:
-            found.setdefault(contact, []).append(one)
+    _note(found, day_findings(claims))
     made: list[Service] = []
     for row in billable:
         contact, details = row.contact_id, record.details.get(row.client_id)
@@ -264,6 +266,19 @@ def _facts(row: BillingRow, record: Record) -> ServiceFacts:
     return facts_of(row, cin=details.cin, diagnoses=details.diagnoses_on(day), age=details.age_on(day))
 
 
+def _note(found: dict[str, list[DayFinding]], findings: Iterable[DayFinding]) -> None:
+    for one in findings:
+        for contact in one.contact_ids:
+            found.setdefault(contact, []).append(one)
+
+
+def _blocked_by(line: BillingLine, findings: Iterable[DayFinding]) -> BillingLine:
+    """The line with what its provider's day has against it, so that no claim line takes its minutes along."""
+    judged = (finding(one.code, one.words, one.source, line.service_date) for one in findings)
+    blocks = tuple(block for block, _ in judged if block is not None)
+    return msgspec.structs.replace(line, blocks=(*line.blocks, *blocks))
+
+
 def _combined(
     lines: list[BillingLine], facts: Mapping[str, ServiceFacts], adopted_policies: tuple[Adoption, ...]
 ) -> tuple[list[BillingLine], dict[str, str]]:
@@ -294,7 +309,8 @@ def _service(
     combined = len(line.contact_ids) > 1
     about = found.get(row.contact_id, [])
     judged = [finding(one.code, one.words, one.source, facts.service_date) for one in about]
-    blocks = (*line.blocks, *(block for block, _ in judged if block is not None))
+    # What the provider's day has against the service stands in its own line already.
+    blocks = tuple(dict.fromkeys((*line.blocks, *(block for block, _ in judged if block is not None))))
     flags = (*line.flags, *(flag for _, flag in judged if flag is not None))
     status: Status = "void" if row.in_error else ("blocked" if blocks else "claimable")
     reading = readings.get(row.contact_id, "")
