@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +52,41 @@ def test_the_month_is_printed_with_units_blocks_and_totals(agency: Agency) -> No
     assert "blocked       1 services      2 units      30 direct minutes" in done.stdout
     assert "claimable units by code: T1017 4" in done.stdout
     assert "2 services" in done.stdout.splitlines()[0]
+
+
+def test_the_page_goes_into_a_file_of_each_kind(agency: Agency, tmp_path: Path) -> None:
+    agency.service(3, "09:00", 53)
+    rows = ("billing", "rows", "--month", "2025-11")
+    printed, data = agency.run(*rows).stdout, agency.read(*rows)
+    for ending in ("txt", "json", "html"):
+        out = tmp_path / f"rows.{ending}"
+        done = agency.run(*rows, "--out", str(out))
+        assert (done.exit_code, done.stdout) == (0, f"Written to {out}\n"), done.output
+        assert out.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "rows.txt").read_text() == printed
+    written = json.loads((tmp_path / "rows.json").read_text())
+    assert {**written, "position": 0} == {**data, "position": 0}
+    page = (tmp_path / "rows.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert "(53 + 7) = 60 min; 60 ÷ 15 = 4 remainder 0: 4 units" in page
+    changes = tmp_path / "changes.html"
+    done = agency.run(*rows, "--changed-since", "2025-11-01T00:00:00-07:00", "--out", str(changes))
+    assert done.exit_code == 0, done.output
+    assert "by contact.recorded" in changes.read_text()
+    shown = [read(row).event for row in agency.recorder.read_log(0, 1000) if row.topic == AccessGranted.TYPE]
+    assert [e.resource for e in shown[-2:] if isinstance(e, AccessGranted)] == [
+        "billing rows 2025-11 file",
+        "billing changes 2025-11 file",
+    ]
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_read(agency: Agency, tmp_path: Path) -> None:
+    head = agency.recorder.head()
+    for out, said in (("rows.pdf", "end it in .txt, .json, .html"), ("none/rows.txt", "does not exist")):
+        done = agency.run("billing", "rows", "--month", "2025-11", "--out", str(tmp_path / out))
+        assert isinstance(done.exception, BadInput)
+        assert said in str(done.exception)
+    assert agency.recorder.head() == head
 
 
 def test_json_is_complete_and_repeats_count_once(agency: Agency) -> None:

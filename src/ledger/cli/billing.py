@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -11,9 +12,11 @@ import msgspec
 
 from ledger.cli.known import Known, fold_until, known_at, parked_keys, parked_words, refuse_future
 from ledger.cli.named import Id, check_known
+from ledger.cli.page import Block, Page, Section, as_html, check_target, safe, write_whole
 from ledger.cli.period import Month, Span
-from ledger.cli.session import Moment, Session, pass_session
+from ledger.cli.session import Moment, Session, pass_session, to_json
 from ledger.errors import BadInput
+from ledger.grants import Grant
 from ledger.projections.billing import BillingRow
 from ledger.projections.billing import billing as billing_view
 from ledger.projections.billing_page import (
@@ -52,6 +55,7 @@ def billing() -> None:
 @click.option("--blocked", is_flag=True, help="Only services that something blocks.")
 @click.option("--as-known-at", type=Moment(), help="The rows as they were known at this time.")
 @click.option("--changed-since", type=Moment(), help="Only what has changed since this time, and which events did it.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write to this file: .txt, .json or .html.")
 @pass_session
 def rows(
     session: Session,
@@ -62,6 +66,7 @@ def rows(
     blocked: bool,
     as_known_at: datetime | None,
     changed_since: datetime | None,
+    out: Path | None,
 ) -> None:
     """A month's billable services: units with the arithmetic, code, modifiers, place, signer, and every block.
 
@@ -73,9 +78,11 @@ def rows(
     Examples:
       ledger --as STAFF --purpose payment billing rows --month 2025-11
       ledger --as STAFF --json billing rows --month 2025-11 --blocked
+      ledger --as STAFF --purpose payment billing rows --month 2025-11 --claimable --out november.html
       ledger --as STAFF billing rows --month 2025-11 --as-known-at 2025-12-03T17:00:00-08:00
       ledger --as STAFF billing rows --month 2025-11 --changed-since 2025-12-03T17:00:00-08:00
     """
+    check_target(out)
     if claimable and blocked:
         raise BadInput("--blocked: give --claimable or --blocked, not both; leave both out to see every service")
     only: Only | None = "claimable" if claimable else "blocked" if blocked else None
@@ -102,20 +109,26 @@ def rows(
         staff = live_staff(connection)
     after = month_page(now, span.first, span.last, staff_id=staff_id, client_id=client_id, status=only)
     if then is None:
-        _emit_rows(session, span, after, staff, as_known_at, parked)
+        _emit_rows(session, span, after, staff, as_known_at, parked, out)
         return
     before = month_page(then, span.first, span.last, staff_id=staff_id, client_id=client_id)
-    grant = session.grant(before.charts | after.charts, f"billing changes {span.name}", as_known_at=as_known_at)
+    resource = _resource("billing changes", span, out)
+    grant = session.grant(before.charts | after.charts, resource, as_known_at=as_known_at)
     changes = changes_between(before.open(grant), after.open(grant), then, now)
-    session.emit(
-        {
-            "month": span.name,
-            "changed_since": changed_since,
-            "as_known_at": as_known_at,
-            "changes": [_change_data(change) for change in changes],
-            "parked": parked,
-        },
+    data = {
+        "month": span.name,
+        "changed_since": changed_since,
+        "as_known_at": as_known_at,
+        "changes": [_change_data(change) for change in changes],
+        "parked": parked,
+    }
+    _hand_over(
+        session,
+        out,
+        grant,
+        data,
         lambda: _changes_text(span, changed_since, changes, staff, parked),
+        lambda: _changes_page(span, changed_since, changes, staff, parked),
     )
 
 
@@ -144,21 +157,50 @@ def _emit_rows(
     staff: dict[str, StaffMember],
     as_known_at: datetime | None,
     parked: dict[str, str],
+    out: Path | None,
 ) -> None:
-    grant = session.grant(page.charts, f"billing rows {span.name}", as_known_at=as_known_at)
+    grant = session.grant(page.charts, _resource("billing rows", span, out), as_known_at=as_known_at)
     services = page.open(grant)
     totals = _totals(services)
-    session.emit(
-        {
-            "month": span.name,
-            "as_known_at": as_known_at,
-            "position": grant.position,
-            "totals": totals,
-            "rows": [_row_data(service) for service in services],
-            "parked": parked,
-        },
+    data = {
+        "month": span.name,
+        "as_known_at": as_known_at,
+        "position": grant.position,
+        "totals": totals,
+        "rows": [_row_data(service) for service in services],
+        "parked": parked,
+    }
+    _hand_over(
+        session,
+        out,
+        grant,
+        data,
         lambda: _rows_text(span, services, totals, staff, as_known_at, parked),
+        lambda: _rows_page(span, services, totals, staff, as_known_at, parked),
     )
+
+
+def _resource(what: str, span: Span, out: Path | None) -> str:
+    """What the access event calls the page; a file may be read again by others, so it says that it is one."""
+    return f"{what} {span.name}" + ("" if out is None else " file")
+
+
+def _hand_over(
+    session: Session, out: Path | None, grant: Grant, data: Any, text: Callable[[], str], page: Callable[[], Page]
+) -> None:
+    """Print a result, or write it to the file, as the file's ending says, and say where it is."""
+    if out is None:
+        session.emit(data, text)
+        return
+    match out.suffix.lower():
+        case ".json":
+            content = to_json(data)
+        case ".html":
+            content = as_html(page())
+        case _:
+            content = safe(text())
+    size = write_whole(out, f"{content.rstrip()}\n")
+    session.emit({"written": str(out), "bytes": size, "access_id": grant.access_id}, lambda: f"Written to {out}")
 
 
 def _totals(services: Sequence[Service]) -> dict[str, Any]:
@@ -212,24 +254,53 @@ def _rows_text(
     as_known_at: datetime | None,
     parked: dict[str, str],
 ) -> str:
-    known = f", as known at {as_known_at.isoformat()}" if as_known_at else ""
-    lines = [f"Billing rows of {span.name}{known}: {len(services)} services", *parked_words(parked)]
+    lines = [f"{_rows_title(span, as_known_at)}: {len(services)} services", *parked_words(parked)]
     if services:
         lines.append(f"\n{'day':10} {'time':11} {'client':8} {'code':11} {'units':>5} {'min':>4} {'at':2}  signer")
     for service in services:
-        lines.extend(_service_lines(service, staff))
-    proposed = sorted({service.row.steps[0] for service in services if service.row.default_code})
-    lines += ["", *(f"* {words}" for words in proposed)] if proposed else []
-    lines.append("")
-    for status in ("claimable", "blocked", "void"):
-        of = totals[status]
-        lines.append(
-            f"{status:9} {of['services']:5} services {of['units']:6} units {of['direct_minutes']:7} direct minutes"
-        )
+        line, *under = _service_lines(service, staff)
+        lines += [line, *(f"    {words}" for words in under)]
+    proposed = _proposed(services)
+    lines += ["", *proposed] if proposed else []
+    return "\n".join([*lines, "", *_totals_lines(totals)])
+
+
+def _rows_page(
+    span: Span,
+    services: Sequence[Service],
+    totals: dict[str, Any],
+    staff: dict[str, StaffMember],
+    as_known_at: datetime | None,
+    parked: dict[str, str],
+) -> Page:
+    blocks = [Block(line, under) for line, *under in (_service_lines(service, staff) for service in services)]
+    return Page(
+        title=_rows_title(span, as_known_at),
+        facts=[("Services", str(len(services))), *(("Parked", words) for words in parked_words(parked))],
+        sections=[Section("Day, time, client, code, units, minutes, place, signer", blocks, "none in this month")],
+        closing=[*_proposed(services), *_totals_lines(totals)],
+    )
+
+
+def _rows_title(span: Span, as_known_at: datetime | None) -> str:
+    return f"Billing rows of {span.name}" + (f", as known at {as_known_at.isoformat()}" if as_known_at else "")
+
+
+def _proposed(services: Sequence[Service]) -> list[str]:
+    """What the star behind a code means, where one stands."""
+    return [f"* {words}" for words in sorted({s.row.steps[0] for s in services if s.row.default_code})]
+
+
+def _totals_lines(totals: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{status:9} {of['services']:5} services {of['units']:6} units {of['direct_minutes']:7} direct minutes"
+        for status in ("claimable", "blocked", "void")
+        for of in (totals[status],)
+    ]
     by_code = totals["claimable_units_by_code"]
     if by_code:
         lines.append("claimable units by code: " + ", ".join(f"{code} {units}" for code, units in by_code.items()))
-    return "\n".join(lines)
+    return lines
 
 
 def _times(row: BillingRow) -> str:
@@ -241,6 +312,7 @@ def _times(row: BillingRow) -> str:
 
 
 def _service_lines(service: Service, staff: dict[str, StaffMember]) -> list[str]:
+    """A service in a line, and under it the arithmetic of its units and what blocks or flags it."""
     row = service.row
     code = ":".join((row.code or "no code", *row.modifiers)) + ("*" if row.default_code else "")
     units = str(service.claim.units) if service.leads else '"'
@@ -254,17 +326,17 @@ def _service_lines(service: Service, staff: dict[str, StaffMember]) -> list[str]
         f"{row.direct_minutes:>4} {row.place:2}  {signer}"
     ]
     if service.status == "void":
-        lines.append("    void: the contact was entered in error")
+        lines.append("void: the contact was entered in error")
     if service.leads:
-        lines.append(f"    = {service.claim.unit_words}")
+        lines.append(f"= {service.claim.unit_words}")
     if len(service.claim.contact_ids) > 1:
         others = ", ".join(one[:8] for one in service.claim.contact_ids if one != row.contact_id)
-        lines.append(f"    one line with {others} ({service.claim.reading})")
+        lines.append(f"one line with {others} ({service.claim.reading})")
     lines += [
-        f"    x {block.code}: {block.words} -> {block.mend} [{block.source}; confidence {block.confidence}]"
+        f"x {block.code}: {block.words} -> {block.mend} [{block.source}; confidence {block.confidence}]"
         for block in service.blocks
     ]
-    lines += [f"    ? {flag.code}: {flag.words} -> {flag.mend}" for flag in service.flags]
+    lines += [f"? {flag.code}: {flag.words} -> {flag.mend}" for flag in service.flags]
     return lines
 
 
@@ -275,21 +347,43 @@ def _changes_text(
     staff: dict[str, StaffMember],
     parked: dict[str, str],
 ) -> str:
-    when = since.isoformat() if since else ""
-    lines = [f"Billing rows of {span.name} that changed since {when}: {len(changes)}", *parked_words(parked)]
+    lines = [f"{_changes_title(span, since)}: {len(changes)}", *parked_words(parked)]
+    for line, *under in _change_lines(changes, staff):
+        lines += [f"\n{line}", *(f"    {words}" for words in under)]
+    return "\n".join(lines)
+
+
+def _changes_page(
+    span: Span,
+    since: datetime | None,
+    changes: Sequence[Change],
+    staff: dict[str, StaffMember],
+    parked: dict[str, str],
+) -> Page:
+    blocks = [Block(line, under) for line, *under in _change_lines(changes, staff)]
+    return Page(
+        title=_changes_title(span, since),
+        facts=[("Changes", str(len(changes))), *(("Parked", words) for words in parked_words(parked))],
+        sections=[Section("What changed, and by which events", blocks, "nothing has changed")],
+    )
+
+
+def _changes_title(span: Span, since: datetime | None) -> str:
+    return f"Billing rows of {span.name} that changed since {since.isoformat() if since else ''}"
+
+
+def _change_lines(changes: Sequence[Change], staff: dict[str, StaffMember]) -> Iterator[list[str]]:
+    """Each changed service in a line, and under it what changed and by which events."""
     for change in changes:
         shown = change.after or change.before
         if shown is None:  # never: a change has at least one side
             continue
         row = shown.row
-        lines.append(
-            f"\n{row.service_day} {row.started_at[11:16]} client {row.client_id[:8]} "
+        lines = [
+            f"{row.service_day} {row.started_at[11:16]} client {row.client_id[:8]} "
             f"{_name(row.staff_id, staff)} contact {change.contact_id}"
-        )
-        lines += [f"    {one.field}: {one.before} -> {one.after}" for one in change.differences]
-        if not change.own:
-            lines.append("    by events of the chart, of another service of the day, or of the agency's policy:")
-        lines += [
-            f"    by {event.type} {event.event_id} at {event.recorded_at or 'a later time'}" for event in change.events
         ]
-    return "\n".join(lines)
+        lines += [f"{one.field}: {one.before} -> {one.after}" for one in change.differences]
+        if not change.own:
+            lines.append("by events of the chart, of another service of the day, or of the agency's policy:")
+        yield [*lines, *(f"by {e.type} {e.event_id} at {e.recorded_at or 'a later time'}" for e in change.events)]
