@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,8 +64,10 @@ class Comparison:
     ours: Spread
     bare: Spread
     ratio: Spread
-    #: Processor time of our code in microseconds for each event (the database's own is not in it); 0 if not measured.
+    #: Processor time of our process in microseconds for each event (the servers' is not in it); 0 if not measured.
     cpu: float
+    #: The same of the baseline's process.
+    bare_cpu: float
     best: str
     #: Every way to do the baseline that was tried, with its rate: the fastest of them is the baseline.
     tried: dict[str, float]
@@ -96,6 +99,7 @@ def compare(ours: Work, ways: Mapping[str, Work], repeats: int) -> Comparison:
         bare=Spread.of([bare.rate for _, bare in pairs]),
         ratio=Spread.of([mine.rate / bare.rate for mine, bare in pairs]),
         cpu=statistics.median(mine.cpu / mine.events for mine, _ in pairs) * 1e6,
+        bare_cpu=statistics.median(bare.cpu / bare.events for _, bare in pairs) * 1e6,
         best=best,
         tried=tried,
         pairs=len(pairs),
@@ -126,7 +130,7 @@ class Stopwatch:
 def percentile(values: Sequence[float], part: float) -> float:
     """The value that this part of them does not exceed (nearest rank)."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
+    return ordered[max(0, ceil(part * len(ordered)) - 1)]
 
 
 def profiled(work: Callable[[], object], keep: Path | None = None) -> tuple[Share, ...]:
@@ -167,6 +171,7 @@ def shares_of_file(file: Path) -> tuple[Share, ...]:
 
 
 _BUILT_IN = (
+    ("sockets", ("_socket",)),
     ("waiting", ("poll", "select.", "wait", "acquire", "sleep", "recv", "COMMIT")),
     ("SQLite", ("sqlite3",)),
     ("psycopg", ("psycopg",)),

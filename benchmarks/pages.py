@@ -110,11 +110,14 @@ def _each(rows: tuple[Result, ...]) -> str:
             lines.append(f"- Baseline: {row.baseline}")
         others = {name: rate for name, rate in row.tried.items() if name != row.baseline}
         if others:
-            tried = {row.baseline: row.tried[row.baseline]} | others
-            ways = "; ".join(f"{name} {shown(rate)} {row.unit}" for name, rate in tried.items())
-            lines.append(f"- Ways tried, the better of two runs each: {ways}")
+            lines.append(
+                f"- Ways tried, the better of two runs: {row.baseline} {shown(row.tried[row.baseline])} {row.unit}; "
+                + "; ".join(f"{name} {shown(rate)} {row.unit}" for name, rate in others.items())
+            )
         if row.data.get("cpu_us"):
-            lines.append(f"- Processor time of our own process: {row.data['cpu_us']:,.0f} µs an event")
+            ours, bare = row.data["cpu_us"], row.data.get("bare_cpu_us", 0.0)
+            theirs = f"; the baseline's {bare:,.0f} µs" if bare else ""
+            lines.append(f"- Processor time of the process, an event: {ours:,.0f} µs{theirs}")
         if row.shares:
             named = ", ".join(f"{share.where} {share.share:.0%}" for share in row.shares[:7])
             lines.append(f"- Where our time goes (a profile): {named}")

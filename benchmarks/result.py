@@ -88,7 +88,7 @@ def compared(comparison: Comparison, row: str, work: str, goal: float, **more: o
         goals=(at_least(comparison.ratio.median, goal),),
         tried=comparison.tried,
         repeats=comparison.pairs,
-        data={"cpu_us": comparison.cpu} if comparison.cpu else {},
+        data={"cpu_us": comparison.cpu, "bare_cpu_us": comparison.bare_cpu} if comparison.cpu else {},
     )
     return msgspec.structs.replace(result, **more)
 

@@ -81,7 +81,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
             record_bytes=_largest(grow, "the record on disk"),
             views_bytes=_largest(grow, "the views on disk"),
             topic_bytes=_largest(grow, "the topic on disk, one replica"),
-            client_month=grow.data["events_of_a_client_in_a_month"],
+            client_month=_named(grow, "events_of_a_client_in_a_month"),
             cores=results.machine.cores,
         )
 
@@ -90,6 +90,12 @@ def _rate(row: Result) -> float:
     if row.ours is None:
         raise KeyError(row.row)
     return row.ours.median
+
+
+def _named(row: Result, name: str) -> float:
+    if name not in row.data:
+        raise KeyError(f"{row.row} has not told its {name}; run: make bench ROWS={row.row}")
+    return row.data[name]
 
 
 def _largest(row: Result, what: str) -> float:

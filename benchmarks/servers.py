@@ -84,11 +84,15 @@ class Servers:
 
     def stop(self) -> None:
         """Stop what was started, and remove its files."""
-        if "cluster" in self.__dict__:
-            self.cluster.stop()
-        if "postgres" in self.__dict__:
-            self.postgres.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            if "cluster" in self.__dict__:
+                self.cluster.stop()
+        finally:
+            try:
+                if "postgres" in self.__dict__:
+                    self.postgres.stop()
+            finally:
+                shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _name_of(url: str) -> str:

@@ -18,7 +18,7 @@ def grow(bench: Bench) -> Result:
     figures, notes = [], []
     rate = 0.0
     for number, size in enumerate(bench.sizes.ladder):
-        filled = bench.filled(size)
+        filled, topic = bench.on_topic(size)
         runner = Runner(filled.recorder.engine, LocalLog(filled.recorder), PROJECTIONS)
         runner.prepare()
         bench.say(f"views of {size:,} events")
@@ -41,7 +41,7 @@ def grow(bench: Bench) -> Result:
             ("projecting all views", project, "µs an event"),
         ):
             figures.append(Figure(what=what, unit=unit, size=size, value=watch.seconds / len(rows) * 1e6))
-        figures += _disk(bench, filled, size + len(rows))
+        figures += _disk(bench, filled, topic.topic, size + len(rows))
         notes.append(f"{size:,} events were made and written in {filled.filled_seconds:,.0f} s")
     return Result(
         row="grow",
@@ -63,12 +63,11 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 
 """
 
 
-def _disk(bench: Bench, filled: Filled, events: int) -> list[Figure]:
-    """Bytes on the disk for each event: the record with its indexes, the views, the topic if it has been relayed."""
+def _disk(bench: Bench, filled: Filled, topic: str, events: int) -> list[Figure]:
+    """Bytes on the disk for each event: the record with its indexes, the views, the topic."""
     with psycopg.connect(filled.url) as connection:
         record, views = connection.execute(_TABLES).fetchone() or (0, 0)
     found = {"the record on disk": float(record) / events, "the views on disk": float(views) / events}
-    if filled.topic is not None:
-        files = (bench.servers.folder / "kafka").glob(f"broker-*/data/{filled.topic.topic}-*/*.log")
-        found["the topic on disk, one replica"] = sum(file.stat().st_size for file in files) / filled.size
+    files = (bench.servers.folder / "kafka").glob(f"broker-*/data/{topic}-*/*.log")
+    found["the topic on disk, one replica"] = sum(file.stat().st_size for file in files) / filled.size
     return [Figure(what=what, unit="bytes an event", size=filled.size, value=value) for what, value in found.items()]

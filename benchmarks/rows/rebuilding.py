@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from benchmarks.bench import Bench, Filled
 from benchmarks.measure import Share, Spread, Stopwatch, Timed, compare, shares_of_file
 from benchmarks.result import Figure, Goal, Result, at_least
 from benchmarks.rows.projecting import FLOOR
-from benchmarks.servers import BUILD
+from benchmarks.servers import BUILD, ROOT
 from benchmarks.upserts import Batch, batches_of, cut, make_tables, upsert_copied
 
 LEDGER = Path(sys.executable).parent / "ledger"
@@ -81,16 +81,17 @@ def run_rebuild(filled: Filled, profile: Path | None = None) -> tuple[Timed, flo
         command = [sys.executable, "-m", "cProfile", "-o", str(profile), *command]
     ours = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
     events = filled.recorder.sequence()
-    began = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603 - the ledger's own command
-        command, env={**ours, "LEDGER_DATABASE": filled.url}, stdout=subprocess.DEVNULL
+    done = subprocess.run(  # noqa: S603 - the ledger's own command
+        [sys.executable, "-m", "benchmarks.launch", *command],
+        env={**ours, "LEDGER_DATABASE": filled.url},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"ledger rebuild ended with {process.returncode}")
-    return Timed(events, seconds, usage.ru_utime + usage.ru_stime), usage.ru_maxrss / 1024
+    found = json.loads(done.stdout)
+    if found["code"]:
+        raise RuntimeError(f"ledger rebuild ended with {found['code']}")
+    return Timed(events, found["seconds"], found["cpu"]), found["megabytes"]
 
 
 def _batches(filled: Filled) -> list[Batch]:

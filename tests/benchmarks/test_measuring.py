@@ -54,8 +54,8 @@ def test_with_one_way_to_do_the_baseline_nothing_is_tried_first() -> None:
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:
     values = [float(value) for value in range(1, 201)]
-    assert percentile(values, 0.5) == 101.0
-    assert percentile(values, 0.99) == 199.0
+    assert percentile(values, 0.5) == 100.0
+    assert percentile(values, 0.99) == 198.0
     assert percentile([7.0], 0.99) == 7.0
 
 
