@@ -44,6 +44,8 @@ from ledger.projections.every import PROJECTIONS
 from ledger.store.database import open_store
 from ledger.store.recorder import Recorder
 
+#: How long processes may take on a machine with much else to do, in seconds.
+PATIENCE = 240.0
 NewTopic = Callable[[int], KafkaSettings]
 
 
@@ -250,7 +252,7 @@ def test_two_moves_at_once_end_on_one_topic(month: Recorder, new_topic: NewTopic
 STEPS = {
     "before the topic is made": "move.create_topic = die",
     "when the topic is made": "move._await = die",
-    "half way through the copy": "relay.Sender.send_until = lambda self, *_: (self.send_batch(), self.send_batch(), die())",
+    "half way through the copy": "relay.Sender.send_until = lambda self, *_: (self.send_batch(), die())",
     "with the copy made": "relay.Sender.send_until = lambda self, *_: (sends(self, *_), die())",
     "with the old topic taken over": "relay.Sender.end_topic = die",
     "in the transaction that ends it": "relay.Sender.end_topic = lambda self, to: (commits_never(), ends(self, to))",
@@ -297,10 +299,11 @@ def test_a_mover_that_dies_at_a_step_is_typed_again(
     recorder.engine.dispose()
 
 
+@pytest.mark.timeout(900)
 def test_projectors_relay_and_writer_go_on_while_movers_are_killed(
     month: Recorder, new_topic: NewTopic, postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    """Real processes on PostgreSQL: the relay, three projectors, commands being recorded; the mover killed at random."""
+    """Real processes on PostgreSQL: the relay, three projectors, a writer; the mover killed at random."""
     seed = random.randrange(1_000_000)
     sys.stdout.write(f"seed {seed}\n")
     chance = random.Random(seed)
@@ -327,7 +330,7 @@ def test_projectors_relay_and_writer_go_on_while_movers_are_killed(
     writing.start()
     kills = 0
     try:
-        wait_for(lambda: last_position(old) > 100)
+        wait_for(lambda: last_position(old) > 100, PATIENCE)
         for _ in range(6):
             mover = start("relay", "--to", new.topic, "--partitions", "7", "--batch", "20")
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -336,14 +339,14 @@ def test_projectors_relay_and_writer_go_on_while_movers_are_killed(
                 kills += 1
                 mover.send_signal(signal.SIGKILL)
                 mover.wait()
-        assert start("relay", "--to", new.topic, "--partitions", "7").wait(timeout=120) == 0
+        assert start("relay", "--to", new.topic, "--partitions", "7").wait(timeout=PATIENCE) == 0
         small_agency(Ledger(recorder, ids=SeededIds(f"afterwards {seed}")), 2, 2)
         stop.set()
         writing.join()
         head = recorder.sequence()
-        wait_for(lambda: last_position(new) == head, 120)
+        wait_for(lambda: last_position(new) == head, PATIENCE)
         stand = Runner(recorder.engine, LocalLog(recorder), PROJECTIONS)
-        wait_for(lambda: stand.dealt_with() == head, 120)
+        wait_for(lambda: stand.dealt_with() == head, PATIENCE)
         assert [process.poll() for process in running] == [None] * 4, (tmp_path / "log").read_text()[-3000:]
     finally:
         stop.set()
