@@ -3,7 +3,12 @@ missing, nothing is there twice, and everybody comes to the new topic."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
+import signal
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable
@@ -13,13 +18,18 @@ import msgspec
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import NewPartitions
+from sqlalchemy import select
+from tests.conftest import PostgresServer
 from tests.kafka.test_outside_client import read_topic
-from tests.kafka.test_projectors import copy_of
-from tests.kafka.test_relay import wait_for
+from tests.kafka.test_projectors import assert_as_rebuilt, copy_of
+from tests.kafka.test_relay import LEDGER, environment, url_of, wait_for
 from tests.store.agency import small_agency
 
 from ledger.application.commands import Ledger
 from ledger.clock import SeededIds
+from ledger.consumers.log import LocalLog
+from ledger.consumers.runner import Runner
+from ledger.consumers.tables import PLACES
 from ledger.errors import BadInput, IntegrityFault, LedgerError
 from ledger.kafka.compare import compare
 from ledger.kafka.connection import KafkaSettings
@@ -30,9 +40,12 @@ from ledger.kafka.relay import Relay, Sender
 from ledger.kafka.restore import merged, restore
 from ledger.kafka.source import KafkaLog
 from ledger.kafka.wire import TopicMoved
+from ledger.projections.every import PROJECTIONS
 from ledger.store.database import open_store
 from ledger.store.recorder import Recorder
 
+#: How long processes may take on a machine with much else to do, in seconds.
+PATIENCE = 240.0
 NewTopic = Callable[[int], KafkaSettings]
 
 
@@ -233,3 +246,120 @@ def test_two_moves_at_once_end_on_one_topic(month: Recorder, new_topic: NewTopic
     assert compare(month, live_one).equal
     assert [name for name in ended if name == live_one.topic] == []
     assert all("meanwhile" in words or "has ended" in words for words in ended.values())
+
+
+#: What a mover does before it dies at a step; ``die`` is ``kill -9`` of itself.
+STEPS = {
+    "before the topic is made": "move.create_topic = die",
+    "when the topic is made": "move._await = die",
+    "half way through the copy": "relay.Sender.send_until = lambda self, *_: (self.send_batch(), die())",
+    "with the copy made": "relay.Sender.send_until = lambda self, *_: (sends(self, *_), die())",
+    "with the old topic taken over": "relay.Sender.end_topic = die",
+    "in the transaction that ends it": "relay.Sender.end_topic = lambda self, to: (commits_never(), ends(self, to))",
+    "when that is committed": "relay.Sender.end_topic = lambda self, to: (ends(self, to), die())",
+}
+DYING = """
+import os, sys
+from kafka import KafkaProducer
+from ledger.cli import main
+from ledger.kafka import move, relay
+die = lambda *_, **__: os.kill(os.getpid(), 9)
+sends, ends = relay.Sender.send_until, relay.Sender.end_topic
+commits_never = lambda: setattr(KafkaProducer, "commit_transaction", lambda self: (self.flush(), die()))
+{step}
+main()
+"""
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_mover_that_dies_at_a_step_is_typed_again(
+    step: str, month: Recorder, new_topic: NewTopic, relay_all: Callable[..., int], tmp_path: Path
+) -> None:
+    old = new_topic(2)
+    new, head = another(old), relay_all(month, old)
+    recorder = copy_of(month, tmp_path)
+    small_agency(Ledger(recorder, ids=SeededIds("not relayed yet")), 2, 2)
+    variables = environment(old, url_of(recorder))
+    options = ["relay", "--to", new.topic, "--partitions", "5", "--batch", "100"]
+    script = DYING.format(step=STEPS[step])
+    died = subprocess.run([sys.executable, "-c", script, *options], env=variables, check=False, timeout=120)
+    assert died.returncode == -signal.SIGKILL
+    ended = step == "when that is committed"
+    assert (end_of(old).moved is not None) == ended
+    assert last_position(live(old)) == (recorder.head() if ended else head)
+    if not ended:
+        relaying = Sender(recorder, old)  # the relay takes its topic back, and goes on as if nothing had been
+        relaying.send_until(recorder.head())
+        relaying.close()
+    done = subprocess.run(
+        [LEDGER, "--json", *options], env=variables, check=True, capture_output=True, text=True, timeout=120
+    )
+    assert json.loads(done.stdout)["now"] is not ended
+    assert_moved(recorder, old, new, 5)
+    recorder.engine.dispose()
+
+
+@pytest.mark.timeout(900)
+def test_projectors_relay_and_writer_go_on_while_movers_are_killed(
+    month: Recorder, new_topic: NewTopic, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """Real processes on PostgreSQL: the relay, three projectors, a writer; the mover killed at random."""
+    seed = random.randrange(1_000_000)
+    sys.stdout.write(f"seed {seed}\n")
+    chance = random.Random(seed)
+    old = new_topic(3)
+    new, url = another(old), postgres.create()
+    recorder = open_store(url)
+    recorder.restore(month.read_log(0, 100_000))
+    Runner(recorder.engine, LocalLog(recorder), PROJECTIONS).prepare()
+    variables, logged = environment(old, url), (tmp_path / "log").open("ab")
+
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([LEDGER, "--verbose", *arguments], env=variables, stdout=logged, stderr=logged)
+
+    stop = threading.Event()
+
+    def write() -> None:
+        ledger, number = Ledger(recorder, ids=SeededIds(f"meanwhile {seed}")), 0
+        while not stop.wait(0.2):
+            small_agency(ledger, 1, number % 3)
+            number += 1
+
+    running = [start("relay", "--batch", "50"), *(start("run", "--batch", "50") for _ in range(3))]
+    writing = threading.Thread(target=write)
+    writing.start()
+    kills = 0
+    try:
+        wait_for(lambda: last_position(old) > 100, PATIENCE)
+        for _ in range(6):
+            mover = start("relay", "--to", new.topic, "--partitions", "7", "--batch", "20")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                mover.wait(timeout=chance.uniform(0.5, 6.0))
+            if mover.poll() is None:
+                kills += 1
+                mover.send_signal(signal.SIGKILL)
+                mover.wait()
+        assert start("relay", "--to", new.topic, "--partitions", "7").wait(timeout=PATIENCE) == 0
+        small_agency(Ledger(recorder, ids=SeededIds(f"afterwards {seed}")), 2, 2)
+        stop.set()
+        writing.join()
+        head = recorder.sequence()
+        wait_for(lambda: last_position(new) == head, PATIENCE)
+        stand = Runner(recorder.engine, LocalLog(recorder), PROJECTIONS)
+        wait_for(lambda: stand.dealt_with() == head, PATIENCE)
+        assert [process.poll() for process in running] == [None] * 4, (tmp_path / "log").read_text()[-3000:]
+    finally:
+        stop.set()
+        writing.join()
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        codes = [process.wait(timeout=60) for process in running]
+        logged.close()
+    assert kills > 0
+    assert codes == [0] * 4
+    assert_moved(recorder, old, new, 7)
+    with recorder.reading() as connection:
+        logs = set(connection.scalars(select(PLACES.c.log)))
+    assert {name.split("/")[0] for name in logs} == {old.topic, new.topic}, "read on the old topic, then on the new"
+    assert_as_rebuilt(recorder)
+    recorder.engine.dispose()
