@@ -3,6 +3,10 @@
 GRANT SELECT ON events, log_order, log, alembic_version
     TO ledger_writer, ledger_relay, ledger_projector, ledger_reader;
 
+-- The sealed tree: whoever reads the log may check it.
+GRANT SELECT ON checkpoints, tiles, cosignatures, timestamps, deliveries
+    TO ledger_writer, ledger_relay, ledger_projector, ledger_reader;
+
 -- Column by column: the transaction's id, its era and the ticket are the database's to set, never a writer's.
 GRANT INSERT (stream_id, version, type, payload, schema_version, key, chart_id, occurred_at, occurred_offset,
               written_at, actor, role, credential, purpose, command_id, command_index, command_digest,

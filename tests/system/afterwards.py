@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from ledger.store.envelope import StoredRow
 from ledger.store.recorder import Recorder
 
 
-def assert_on_the_topic_once_and_in_order(settings: KafkaSettings, rows: list[StoredRow]) -> None:
+def assert_on_the_topic_once_and_in_order(settings: KafkaSettings, partitions: int, rows: list[StoredRow]) -> None:
     """Another library's reader of committed messages finds each event of the store once, each chart's in order."""
     found: dict[int, Any] = {}
     order: dict[int, list[int]] = defaultdict(list)
@@ -32,7 +31,7 @@ def assert_on_the_topic_once_and_in_order(settings: KafkaSettings, rows: list[St
         homes[message.key()].add(message.partition())
     assert sorted(found) == [row.position for row in rows], "the topic has other events than the store"
     for row in rows:
-        assert_same(found[row.position], row)
+        assert_same(found[row.position], row, partitions)
     assert all(each == sorted(each) for each in order.values()), "positions go back within a partition"
     assert all(len(each) == 1 for each in homes.values()), "one key is in two partitions"
 
@@ -63,7 +62,8 @@ def assert_views_as_rebuilt(recorder: Recorder) -> None:
         assert difference.same, difference
 
 
-def assert_verified(database: str) -> None:
-    """``ledger verify`` finds nothing: every hash, the gapless order, and each view's account of every event."""
-    done: subprocess.CompletedProcess[str] = ledger({"LEDGER_DATABASE": database}, "verify")
+def assert_verified(database: str, settings: KafkaSettings) -> None:
+    """``ledger verify`` finds nothing: every hash, the gapless order, each view's account of every event, the topic."""
+    variables = {"LEDGER_DATABASE": database, "LEDGER_KAFKA": ",".join(settings.brokers)}
+    done = ledger(variables | {"LEDGER_KAFKA_TOPIC": settings.topic}, "verify", "--against-kafka")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -55,6 +55,10 @@ AGAIN = 8
 PATIENCE = 0.2
 
 
+#: What it writes when it listens to SIGTERM.
+AT_WORK = "at work"
+
+
 class Line(msgspec.Struct, frozen=True):
     """A line of a journal: a command was asked, or answered with these events."""
 
@@ -215,6 +219,7 @@ def main() -> None:
         client.stopping = True
 
     signal.signal(signal.SIGTERM, stop)
+    sys.stderr.write(f"{AT_WORK}\n")
     client.work()
 
 
