@@ -7,9 +7,11 @@ shown by sealers that are broken on purpose.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -97,10 +99,8 @@ class Sealing(RuleBasedStateMachine):
     def die(self, step: str) -> None:
         """The sealer dies at a step, and another starts."""
         self.stop_at = step
-        try:
+        with contextlib.suppress(Killed):
             self.seal()
-        except Killed:
-            pass
         self.begin()
 
     @rule()
@@ -153,7 +153,7 @@ class Sealing(RuleBasedStateMachine):
             remembered = read_checkpoint(read_note(last.read_bytes()).text)
             everywhere.add((remembered.size, remembered.root))
         ordered = sorted(everywhere)
-        for (size, root), (larger, over) in zip(ordered, ordered[1:], strict=False):
+        for (size, root), (larger, over) in pairwise(ordered):
             edge = Edge()
             for leaf in self.leaves[larger, over][:size]:
                 edge.append(leaf)
