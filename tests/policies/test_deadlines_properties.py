@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.policies import oracle
 
 from ledger.policies.calendar import calendar
-from ledger.policies.deadlines import deadline
+from ledger.policies.deadline_rules import rule_book
+from ledger.policies.deadlines import deadline, in_zone, limit_of
 from ledger.policies.timeliness import rate
 
 INSTANTS = st.datetimes(datetime(2024, 1, 2), datetime(2028, 12, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
@@ -62,3 +63,17 @@ def test_any_note_is_rated_as_the_oracle_rates_it(started: datetime, after: time
         else:
             expected = "on_time" if signed <= last[verdict.rule_id, verdict.reading] else "late"
         assert verdict.outcome == expected, verdict.reading
+
+
+@settings(deadline=None, max_examples=150)
+@given(limit=LIMITS, days=CALENDARS, started=INSTANTS)
+@example(limit=("PSC-13", "72-elapsed-hours"), days="us-ca-agency", started=SPRING)
+@example(limit=("PSC-13", "72-elapsed-hours"), days="us-ca-agency", started=AUTUMN)
+def test_a_limit_of_the_day_ends_when_the_deadline_does(limit: tuple[str, str], days: str, started: datetime) -> None:
+    """What rows are worked out with, once for all services of a day, is the oracle's too."""
+    at = calendar(days)
+    day = in_zone(started, at.zone).date()
+    found = limit_of(*limit, day, at, rule_book())
+    assert found.due(started) == oracle.last_instant(oracle.LIMITS[limit], started, at.zone, days)
+    told = deadline(*limit, started, calendar=days)
+    assert (found.told(found.due(started)), found.policy_version) == (told.due.isoformat(), told.policy_version)
