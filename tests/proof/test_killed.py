@@ -121,9 +121,9 @@ class History:
 
     def look(self) -> None:
         """Whatever was killed, what is there is one history."""
-        for row in self.recorder.read_log(self.edge.size, 1_000_000):
-            self.edge.append(row.leaf)
-            self.roots[row.position] = self.edge.root()
+        for event in self.recorder.read_log(self.edge.size, 1_000_000):
+            self.edge.append(event.leaf)
+            self.roots[event.position] = self.edge.root()
         rows = [*Sealed(self.recorder).checkpoints(limit=100_000)]
         assert rows[: len(self.checkpoints)] == self.checkpoints, "a checkpoint was changed"
         for row in rows:

@@ -230,11 +230,11 @@ def growths(looks: Sequence[Look]) -> list[Growth]:
     for look in looks:
         if look.connections is not None:
             series["PostgreSQL's connections", ""].append(look.connections)
-        for name, found in look.uses.items():
-            if found.files:
-                series[f"memory of {name}", " MB"].append(found.memory / MB)
-                series[f"open files of {name}", ""].append(found.files)
-    found = []
+        for name, use in look.uses.items():
+            if use.files:
+                series[f"memory of {name}", " MB"].append(use.memory / MB)
+                series[f"open files of {name}", ""].append(use.files)
+    found: list[Growth] = []
     for (what, unit), values in sorted(series.items()):
         third = max(1, len(values) // 3)
         first, last = statistics.median(values[:third]), statistics.median(values[-third:])

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -68,6 +69,10 @@ def say(words: str) -> None:
     """Print a line; pytest shows it when the test fails."""
     sys.stdout.write(f"{words}\n")
     sys.stdout.flush()
+
+
+def _is_at_work(log: Path) -> bool:
+    return AT_WORK in log.read_text()
 
 
 def wait_for(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
@@ -359,7 +364,7 @@ class Agency:
     def stop_clients(self) -> None:
         """Let the clients finish what they have asked."""
         for client in self.of(CLIENT):
-            wait_for(lambda log=client.log: AT_WORK in log.read_text(), "a client that was started is at work")
+            wait_for(partial(_is_at_work, client.log), "a client that was started is at work")
             client.send(signal.SIGTERM)
         for client in self.of(CLIENT):
             code = client.popen.wait(timeout=PATIENCE)
