@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := src tests deploy examples benchmarks
 
-.PHONY: help servers setup setup-dev demo stack up test bench lint types imports lock clean
+.PHONY: help servers setup setup-dev demo stack up test soak bench lint types imports lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,10 @@ servers: ## See that the tests can start a real broker and an outsider's program
 
 test: setup-dev servers lint types ## Everything: lint, types, unit, property and system tests
 	@$(BIN)/pytest -n auto --dist worksteal
+
+MINUTES ?= 15
+soak: setup-dev servers ## Load with a fault every 20 seconds (MINUTES=15); writes docs/soak.md
+	@$(BIN)/python -m tests.system.soak --minutes $(MINUTES) --out docs/soak.md
 
 QUICK ?=
 PROFILE ?=

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import pytest
 from tests.system.world import CLIENT, PROJECTOR, Agency, Process, World, seeded, wait_for
 
-KILLS = 12
+KILLS = 50
 pytestmark = pytest.mark.timeout(1200)  # what does not come about is told by the world's own patience
 
 
