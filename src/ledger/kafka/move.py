@@ -9,7 +9,7 @@ Each step may be the last before a crash; typed again, the move goes on where it
 3. One transaction on the old topic says in each of its partitions that the log goes on on the new one. Until it is
    committed the old topic is the log, and its relay takes it back; from then on the new one is.
 
-Relays and projectors find the message where they read, and go on there (``docs/decisions/0011-moving-the-log.md``).
+Relays and projectors find the message where they read, and go on there (``docs/decisions/0012-moving-the-log.md``).
 """
 
 from __future__ import annotations

@@ -22,6 +22,8 @@ from ledger.kafka.wire import Headers, moved_in
 
 #: How many messages are kept in memory, over all partitions, beyond what one answer of a broker holds.
 _KEPT = 10_000
+#: How many bytes one answer holds at most, of all partitions.
+_FETCHED = 4 * 1024 * 1024
 #: How long a transaction may stay open before reading behind it is given up, in seconds. The relay's ends after 60.
 _PATIENCE = 150.0
 
@@ -65,8 +67,8 @@ class WholeTopic:
             enable_auto_commit=False,
             fetch_max_wait_ms=50,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=1024 * 1024,
-            fetch_max_bytes=4 * 1024 * 1024,
+            max_partition_fetch_bytes=_FETCHED // 4,
+            fetch_max_bytes=_FETCHED,
         )
         self._consumer.assign(list(self._ends))
         self._kept: dict[TopicPartition, deque[Any]] = {where: deque() for where in self._ends}

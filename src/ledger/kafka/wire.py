@@ -5,7 +5,7 @@ consumer can check an event with nothing but SHA-256, and a store can be restore
 other headers repeat what brokers, tools and simple consumers look at.
 
 The last message of each partition of a topic that has ended is no event: it says on which topic the log goes on
-(``docs/decisions/0011-moving-the-log.md``).
+(``docs/decisions/0012-moving-the-log.md``).
 """
 
 from __future__ import annotations
