@@ -1,4 +1,4 @@
-"""Store and topic compared on a real broker: each way in which they can differ is named, and what is the same is not."""
+"""Store and topic compared on a real broker: each way in which they can differ is named, and nothing else."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ def test_the_command_says_what_differs_and_ends_with_5(
     variables = environment(settings, url_of(recorder))
 
     def verify(*options: str) -> subprocess.CompletedProcess[str]:
-        command = [LEDGER, *options, "verify", "--against-kafka"]
+        command = [str(LEDGER), *options, "verify", "--against-kafka"]
         return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=120)
 
     done = verify()

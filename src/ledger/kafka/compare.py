@@ -93,11 +93,11 @@ def compare(recorder: Recorder, settings: KafkaSettings, progress: Callable[[int
 def _both_ends(recorder: Recorder, settings: KafkaSettings) -> tuple[int, End]:
     """Where store and topic end; a relay that is bringing the rest is waited for."""
     head = recorder.sequence()
-    end = end_of(settings)
+    end = end_of(settings, strays=True)
     until = time.monotonic() + _PATIENCE
     while end.position < head and time.monotonic() < until:
         time.sleep(_LOOK)
-        newer = end_of(settings)
+        newer = end_of(settings, strays=True)
         if newer.position > end.position:
             until = time.monotonic() + _PATIENCE
         end = newer

@@ -31,10 +31,15 @@ class End:
     moved: TopicMoved | None = None
 
 
-def end_of(settings: KafkaSettings, *, patience_ms: int = 30_000) -> End:
+#: The headers without which a message is not one that a relay sent.
+_OF_THE_RELAY = {"ce_position", "ce_leaf", "ce_partitions"}
+
+
+def end_of(settings: KafkaSettings, *, patience_ms: int = 30_000, strays: bool = False) -> End:
     """Look where the topic ends.
 
-    Waits so long for a broker to answer, and raises kafka-python's errors when none does.
+    Waits so long for a broker to answer, and raises kafka-python's errors when none does. A last message that is not a
+    relay's raises ``IntegrityFault``, unless ``strays`` are to be passed over.
     """
     consumer = KafkaConsumer(
         **settings.client(),
@@ -47,7 +52,7 @@ def end_of(settings: KafkaSettings, *, patience_ms: int = 30_000) -> End:
         numbers = sorted(consumer.partitions_for_topic(settings.topic) or ())
         partitions = [TopicPartition(settings.topic, number) for number in numbers]
         begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-        found = [_end(consumer, each, begins[each], ends[each]) for each in partitions]
+        found = [_end(consumer, each, begins[each], ends[each], strays) for each in partitions]
     finally:
         consumer.close()
     last = max(found, key=lambda end: end.position, default=End())
@@ -76,12 +81,12 @@ def live(settings: KafkaSettings, *, patience_ms: int = 30_000) -> KafkaSettings
 
 def _reached(settings: KafkaSettings, patience_ms: int) -> End:
     try:
-        return end_of(settings, patience_ms=patience_ms)
+        return end_of(settings, patience_ms=patience_ms, strays=True)
     except (KafkaError, OSError, ValueError) as fault:
         raise KafkaUnreachable(settings, fault) from fault
 
 
-def _end(consumer: KafkaConsumer, partition: TopicPartition, begin: int, end: int) -> End:
+def _end(consumer: KafkaConsumer, partition: TopicPartition, begin: int, end: int, strays: bool) -> End:
     """The last event of a partition. Its last offsets may be markers of transactions, not messages."""
     back = 8
     consumer.assign([partition])
@@ -90,6 +95,8 @@ def _end(consumer: KafkaConsumer, partition: TopicPartition, begin: int, end: in
         records = _read(consumer, partition, start, end)
         moved = next((found for each in records if (found := moved_in(each.value, each.headers)) is not None), None)
         events = [each for each in records if moved_in(each.value, each.headers) is None]
+        if strays:
+            events = [each for each in events if {name for name, _ in each.headers} >= _OF_THE_RELAY]
         if events or start == begin:
             return _told(events[-1].headers, moved) if events else End(moved=moved)
         back *= 8
