@@ -18,7 +18,7 @@ from ledger.consumers.log import LocalLog
 from ledger.consumers.parking import parked
 from ledger.consumers.parking import retry as retry_parked
 from ledger.consumers.rebuild import NAMED, Difference, build_all_beside, compare, count_rows, forget_build, switch
-from ledger.consumers.runner import Runner
+from ledger.consumers.runner import BATCH, Runner
 from ledger.errors import BadInput, LedgerError
 from ledger.kafka.connection import KafkaSettings, read_kafka_settings
 from ledger.kafka.projector import Projector
@@ -187,7 +187,7 @@ def retry(session: Session, view: str | None, key: str | None) -> None:
 @click.command()
 @click.option("--once", is_flag=True, help="Catch up with the log (the topic, where there is one), then stop.")
 @click.option("--every", default=0.2, show_default=True, help="Seconds between looks at the log when it is quiet.")
-@click.option("--batch", default=1000, show_default=True, type=click.IntRange(1), help="Events a transaction.")
+@click.option("--batch", default=BATCH, show_default=True, type=click.IntRange(1), help="Events a transaction, at most.")
 @METRICS
 @pass_session
 def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[str, int] | None) -> None:

@@ -1,6 +1,6 @@
 """The runner: reads the log in batches, folds, and commits rows and place in one transaction.
 
-A batch costs each projection one SELECT of the rows it touches, a fold in memory, and one bulk write. A runner killed
+A batch costs each projection one SELECT of the rows it touches, a fold in memory, and one bulk write (a *turn*). A runner killed
 at any instruction leaves each projection as if every event had been applied once, because the place and the rows change
 together or not at all. An event that cannot be applied parks its key, visibly, and the other keys go on.
 """
@@ -23,7 +23,7 @@ from ledger.consumers.work import Batch
 from ledger.errors import LedgerError
 from ledger.projections.base import Projection
 
-__all__ = ["Behind", "Runner", "StaleRunner", "WrongVersion"]
+__all__ = ["BATCH", "Behind", "Runner", "StaleRunner", "WrongVersion"]
 
 
 class WrongVersion(LedgerError):
@@ -34,6 +34,9 @@ class Behind(LedgerError):
     """The views lack what the log has, and it is another process's to bring them up to date."""
 
 
+#: The most events of a turn. A quiet log gives fewer, which are seen at once; after a pause the more there are, the more
+#: of a row's events are folded before it is written.
+BATCH = 5000
 #: How long a role that may not change the views waits for the process that keeps them, in seconds; and between looks.
 PATIENCE = 5.0
 _LOOK = 0.02
@@ -42,7 +45,7 @@ _LOOK = 0.02
 class Runner:
     """Keeps the live generation of some projections, or the one that is being built, up to date with a log."""
 
-    def __init__(self, engine: Engine, log: Log, projections: Sequence[Projection[Any]], *, batch: int = 1000) -> None:
+    def __init__(self, engine: Engine, log: Log, projections: Sequence[Projection[Any]], *, batch: int = BATCH) -> None:
         self.engine = engine.execution_options(ledger_write=True)
         self._reading = engine.execution_options(ledger_write=False)
         self.log = log
