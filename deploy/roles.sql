@@ -5,7 +5,8 @@
 --   ledger_owner      owns the tables of the record, may make the projector's; for `ledger migrate` and `ledger restore`,
 --                     never for daily work
 --   ledger_writer     records: INSERT and SELECT of events, SELECT of the views; what people and programs work as
---   ledger_relay      gives events their place in the log and relays them: SELECT of events, INSERT of places
+--   ledger_relay      gives events their place in the log, relays and seals them: SELECT of events, INSERT of places
+--                     and of checkpoints
 --   ledger_projector  keeps the views: owns the schema `views` and nothing else, reads the log
 --   ledger_reader     reads the log and the views; nothing traces its reads, so it is for verification, not for people
 --
