@@ -187,7 +187,9 @@ def retry(session: Session, view: str | None, key: str | None) -> None:
 @click.command()
 @click.option("--once", is_flag=True, help="Catch up with the log (the topic, where there is one), then stop.")
 @click.option("--every", default=0.2, show_default=True, help="Seconds between looks at the log when it is quiet.")
-@click.option("--batch", default=BATCH, show_default=True, type=click.IntRange(1), help="Events a transaction, at most.")
+@click.option(
+    "--batch", default=BATCH, show_default=True, type=click.IntRange(1), help="Events a transaction, at most."
+)
 @METRICS
 @pass_session
 def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[str, int] | None) -> None:

@@ -1,8 +1,8 @@
 """The runner: reads the log in batches, folds, and commits rows and place in one transaction.
 
-A batch costs each projection one SELECT of the rows it touches, a fold in memory, and one bulk write (a *turn*). A runner killed
-at any instruction leaves each projection as if every event had been applied once, because the place and the rows change
-together or not at all. An event that cannot be applied parks its key, visibly, and the other keys go on.
+A batch costs each projection one SELECT of the rows it touches, a fold in memory, and one bulk write (a *turn*). A
+runner killed at any instruction leaves each projection as if every event had been applied once, because the place and
+the rows change together or not at all. An event that cannot be applied parks its key, visibly, and the other keys go on.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Behind(LedgerError):
     """The views lack what the log has, and it is another process's to bring them up to date."""
 
 
-#: The most events of a turn. A quiet log gives fewer, which are seen at once; after a pause the more there are, the more
-#: of a row's events are folded before it is written.
+#: The most events of a turn. A quiet log gives fewer, which are seen at once; after a pause the more there are, the
+#: more of a row's events are folded before it is written.
 BATCH = 5000
 #: How long a role that may not change the views waits for the process that keeps them, in seconds; and between looks.
 PATIENCE = 5.0
