@@ -15,6 +15,7 @@ from benchmarks.machine import machine
 from benchmarks.pages import page
 from benchmarks.result import Result, Results, now_text
 from benchmarks.rows.every import ROWS
+from benchmarks.scale import PAGE as SCALE
 from benchmarks.scale import write_scale
 from benchmarks.servers import BUILD, Servers
 from benchmarks.sizes import FULL, QUICK, Sizes
@@ -60,7 +61,7 @@ def run(sizes: Sizes, names: list[str], folder: Path, *, profiles: bool = False)
     finally:
         bench.close()
         servers.stop()
-    if folder == HERE:
+    if folder == HERE and SCALE.exists():
         try:
             write_scale(results)
         except KeyError as missing:

@@ -2,7 +2,8 @@
 
 A batch costs each projection one SELECT of the rows it touches, a fold in memory, and one bulk write (a *turn*). A
 runner killed at any instruction leaves each projection as if every event had been applied once, because the place and
-the rows change together or not at all. An event that cannot be applied parks its key, visibly, and the other keys go on.
+the rows change together or not at all. An event that cannot be applied parks its key, visibly, and the other keys go
+on.
 """
 
 from __future__ import annotations
