@@ -51,11 +51,11 @@ def test_every_command_is_documented() -> None:
 
 def test_a_command_without_its_section_gets_one_in_its_place() -> None:
     page = COMMANDS_PAGE.read_text(encoding="utf-8")
-    section = page[page.index("\n## verify\n") :]
+    section = page[page.index("\n## witness\n") :]
     assert (
         with_every_command(page.replace(section, "\n"))
         .rstrip()
-        .endswith("\n## verify\n\n<!-- help: verify -->\n<!-- end -->")
+        .endswith("\n## witness\n\n<!-- help: witness -->\n<!-- end -->")
     )
 
 

@@ -70,8 +70,8 @@ class FilePlace:
             return None
         except OSError as fault:
             raise Unreachable(f"{self.name} cannot be read: {fault.strerror}") from fault
-        # What stands after the last line end was not written whole, and the first piece may begin inside a line.
-        for line in reversed(lines[1 if start else 0 : -1]):
+        # The first piece may begin inside a line; the last may have been cut off, and be whole but for its line end.
+        for line in reversed(lines[1 if start else 0 :]):
             if (note := note_in(line)) is not None:
                 return note
         if end > _TAIL:
@@ -109,7 +109,7 @@ def note_in(line: bytes) -> bytes | None:
 def notes_of_file(path: Path) -> list[bytes]:
     """Every checkpoint that the file of a place holds; raises ``Unreachable`` when it cannot be read."""
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
+        lines = path.read_bytes().split(b"\n")
     except OSError as fault:
         raise Unreachable(f"{path} cannot be read: {fault.strerror}") from fault
     return [note for line in lines if (note := note_in(line)) is not None]
