@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := src tests deploy examples benchmarks
 
-.PHONY: help servers setup setup-dev demo stack up test soak bench lint types imports lock clean
+.PHONY: help servers setup setup-dev demo stack up test faults soak bench lint types imports lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,10 +59,13 @@ servers: ## See that the tests can start a real broker and an outsider's program
 	  else echo "The tests start a real broker and programs of others, and need $${tool%%:*}; on Debian or Ubuntu: apt-get install $${tool#*:}" >&2; exit 1; fi; \
 	done
 
-test: setup-dev servers lint types ## Everything: lint, types, unit, property and system tests
-	@$(BIN)/pytest -n auto --dist worksteal
+test: setup-dev servers lint types ## Everything but faults, bench and soak: lint, types, unit, property and system tests
+	@$(BIN)/pytest -n auto --dist worksteal -m "not faults"
 
 MINUTES ?= 15
+faults: setup-dev servers ## Fifty kills of relays and projectors, ten of each server, full disks, under load: many minutes
+	@$(BIN)/pytest tests/system -m faults -n0 -s
+
 soak: setup-dev servers ## Load with a fault every 20 seconds (MINUTES=15); writes docs/soak.md
 	@$(BIN)/python -m tests.system.soak --minutes $(MINUTES) --out docs/soak.md
 

@@ -12,7 +12,8 @@ import pytest
 from tests.system.world import CLIENT, PROJECTOR, Agency, Process, World, seeded, wait_for
 
 KILLS = 50
-pytestmark = pytest.mark.timeout(1200)  # what does not come about is told by the world's own patience
+#: What does not come about is told by the world's own patience.
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
 
 def test_relays_and_projectors_are_killed_fifty_times_each(world: World) -> None:

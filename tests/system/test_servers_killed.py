@@ -8,7 +8,8 @@ import pytest
 from tests.system.world import CLIENT, Agency, World, seeded
 
 KILLS = 10
-pytestmark = pytest.mark.timeout(1200)  # what does not come about is told by the world's own patience
+#: What does not come about is told by the world's own patience.
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
 
 def test_postgresql_and_the_broker_are_killed_ten_times_each(world: World) -> None:
