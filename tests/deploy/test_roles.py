@@ -117,6 +117,8 @@ def test_the_bookkeeping_of_the_views_is_the_projectors_whoever_migrates(fresh: 
             [list(METADATA.tables)],
         ).fetchall()
         assert found == [(name, "views", "ledger_projector") for name in sorted(METADATA.tables)]
+        connection.execute("DROP TABLE deliveries, timestamps, cosignatures, tiles, checkpoints")
+        connection.execute("DROP FUNCTION checkpoints_grow, tiles_in_turn")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.execute("INSERT INTO views.projection_live VALUES ('x', 1, 1)")
         connection.execute("REVOKE ledger_projector FROM ledger_owner")

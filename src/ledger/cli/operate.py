@@ -229,9 +229,12 @@ def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[s
                 break
             if count == 0:
                 stop.wait(every)
-    lacking = session.recorder.sequence() - runner.dealt_with() if once and kafka is not None else 0
-    behind = f"; the topic lacks {lacking:,} events of the store: is a relay running?" if lacking > 0 else ""
-    session.emit({"events": applied, "lacking": max(0, lacking)}, lambda: f"{applied:,} events applied{behind}")
+    data, behind = {"events": applied}, ""
+    if once and kafka is not None:
+        data["lacking"] = max(0, session.recorder.sequence() - runner.dealt_with())
+        if data["lacking"]:
+            behind = f"; the topic lacks {data['lacking']:,} events of the store: is a relay running?"
+    session.emit(data, lambda: f"{applied:,} events applied{behind}")
 
 
 def _project(
