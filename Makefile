@@ -64,7 +64,7 @@ test: setup-dev servers lint types ## Everything but faults, bench and soak: lin
 
 MINUTES ?= 15
 faults: setup-dev servers ## Fifty kills of relays and projectors, ten of each server, full disks, under load: many minutes
-	@$(BIN)/pytest tests/system -m faults -n0 -s
+	@$(BIN)/pytest -m faults -n0 -s
 
 soak: setup-dev servers ## Load with a fault every 20 seconds (MINUTES=15); writes docs/soak.md
 	@$(BIN)/python -m tests.system.soak --minutes $(MINUTES) --out docs/soak.md
