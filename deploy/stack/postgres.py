@@ -41,6 +41,11 @@ class Postgres:
         uri: str = self._server.get_uri()
         return parse_qs(urlsplit(uri).query)["host"][0]
 
+    @property
+    def running(self) -> bool:
+        """Whether its postmaster is alive: one that cannot write its log ends by itself."""
+        return self._server is not None and bool(self._server.get_postmaster_info().process.is_running())
+
     def url(self, database: str, user: str = "postgres") -> str:
         """A database over the socket, where a user is believed to be who they say."""
         return f"postgresql://{user}@/{database}?host={self.socket}"
