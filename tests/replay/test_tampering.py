@@ -75,12 +75,20 @@ def test_a_changed_column_is_found_and_the_event_is_named(world: World, column: 
 
 def test_an_event_moved_to_another_chart_is_missed_in_its_own_and_found_in_the_other(world: World) -> None:
     rows = [row for row in world.recorder.read_chart(world.charts[0]) if row.topic == "note.content_written"]
-    behind_the_back(world, ("UPDATE events SET chart_id = ? WHERE position = ?", (world.charts[1], rows[0].position)))
+    to = world.charts[1]
+    behind_the_back(world, ("UPDATE events SET key = ?, chart_id = ? WHERE position = ?", (to, to, rows[0].position)))
     with pytest.raises(IntegrityFault, match=f"{rows[0].event_id} is missing"):
         read_chart(world)
     grant = world.at(world.charts[1], world.recorder.sequence())
     with pytest.raises(IntegrityFault, match=rows[0].event_id):
         chart_as_known(world.recorder, grant, world.charts[1])
+
+
+def test_an_event_that_names_another_chart_is_found_in_its_own(world: World) -> None:
+    rows = [row for row in world.recorder.read_chart(world.charts[0]) if row.topic == "note.content_written"]
+    behind_the_back(world, ("UPDATE events SET chart_id = ? WHERE position = ?", (world.charts[1], rows[0].position)))
+    with pytest.raises(IntegrityFault, match=rows[0].event_id):
+        read_chart(world)
 
 
 def test_a_removed_event_leaves_a_gap_that_is_named(world: World) -> None:
@@ -142,4 +150,4 @@ def test_the_store_finds_a_charts_events_by_its_index_alone(world: World) -> Non
     with closing(sqlite3.connect(make_url(str(world.recorder.engine.url)).database or "")) as connection:
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {ran[0][0]}", ran[0][1])]
     assert len(plan) == 1
-    assert plan[0].startswith("SEARCH events USING INDEX events_chart (chart_id=?")
+    assert plan[0].startswith("SEARCH events USING INDEX events_key (key=?")

@@ -114,21 +114,31 @@ def test_sqlite_is_durable(sqlite_recorder: Recorder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "match"),
-    [("9, ticket", "gapless"), ("4, ticket", "duplicate key|recorded_at|unique"), ("3, ticket", "gapless")],
+    ("places", "match"),
+    [
+        ("(9, 4, '9', 1)", "gapless"),
+        ("(5, 4, '9', 1), (6, 5, '9', 1)", "gapless"),
+        ("(4, 4, '9', 1), (6, 5, '9', 1)", "gapless"),
+        ("(3, 4, '9', 1)", "duplicate key"),
+        ("(4, 1, '9', 1)", "duplicate key"),
+        ("(4, 4, '9', 1), (5, 4, '9', 1)", "duplicate key"),
+        ("(4, 4, '1', 1)", "never goes back"),
+        ("(4, 4, '9', 1), (5, 5, '8', 1)", "never goes back"),
+        ("(4, 77, '9', 1)", "an event that is there"),
+        ("(4, 4, '9', 1), (5, 77, '9', 1)", "an event that is there"),
+    ],
 )
 def test_postgres_gives_no_place_twice_nor_leaves_one_out(
-    postgres: PostgresServer, opened: Opened, columns: str, match: str
+    postgres: PostgresServer, opened: Opened, places: str, match: str
 ) -> None:
     recorder = opened(postgres.create())
     recorder.insert_events(said_log(TEXTS))
     recorder.sequence()
-    refused(
-        recorder.engine,
-        "INSERT INTO log_order (position, ticket, recorded_at, leaf) "  # noqa: S608 - from the list above
-        f"SELECT {columns}, recorded_at, leaf FROM log_order WHERE position = 1",
-        match,
-    )
+    recorder.insert_events(said_log([("c", "four"), ("d", "five")]))
+    into = "INSERT INTO log_order (position, ticket, recorded_at, leaf) SELECT position, ticket, at, leaf FROM "
+    rows = f"(VALUES {places}) AS places (position, ticket, at, number), (SELECT leaf FROM log_order LIMIT 1) AS one"
+    refused(recorder.engine, into + rows, match)
+    assert recorder.sequence() == 5
 
 
 def test_a_role_that_may_only_insert_and_select_is_enough(postgres: PostgresServer, opened: Opened) -> None:

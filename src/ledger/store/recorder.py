@@ -7,6 +7,7 @@ those that every command or every read of the log needs are compiled once and go
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
@@ -155,11 +156,7 @@ class Recorder(ApplicationRecorder):
 
     def read_chart(self, chart_id: str, *, until: int | None = None, after: int = 0) -> Sequence[StoredRow]:
         """One chart's events in the order of the log, from just after a position up to one (inclusive)."""
-        statement = select(*LOG.c).where(LOG.c.chart_id == chart_id, LOG.c.position > after).order_by(LOG.c.position)
-        if until is not None:
-            statement = statement.where(LOG.c.position <= until)
-        with self.reading() as connection:
-            return [row_of(values) for values in connection.execute(statement)]
+        return self.read_key(chart_id, until=until, after=after)  # its id is the key of every event of a chart
 
     def read_key(self, key: str, *, until: int | None = None, after: int = 0) -> Sequence[StoredRow]:
         """The events of one partition key in the order of the log, from just after a position."""
@@ -225,9 +222,13 @@ class Recorder(ApplicationRecorder):
 
     def position_at(self, recorded_at: str) -> int:
         """The last position recorded at or before a time (in the stored form), 0 when there is none."""
-        statement = select(func.max(LOG.c.position)).where(LOG.c.recorded_at <= recorded_at)
+        recorded = select(LOG.c.recorded_at).where(LOG.c.position >= bindparam("position")).order_by(LOG.c.position)
         with self.reading() as connection:
-            return int(connection.scalar(statement) or 0)
+            head = int(connection.scalar(select(func.max(LOG.c.position))) or 0)
+            # The database refuses a time that goes back, so halving finds it without an index to keep.
+            return bisect_right(
+                range(1, head + 1), recorded_at, key=lambda at: str(connection.scalar(recorded.limit(1), {"position": at}))
+            )
 
     # The rest of the library's interface: the same log under the library's names. Its callers know of no sequencer, so
     # what was committed is given its place first.
