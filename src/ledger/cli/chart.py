@@ -26,6 +26,7 @@ from ledger.replay.chart import fold_chart
 from ledger.replay.diff import ChartDiff, diff_of
 from ledger.replay.state import Chart
 from ledger.replay.verified import check_chart, read_verified
+from ledger.store.checked import check_leaf
 from ledger.store.codec import UnreadableEvent
 from ledger.store.envelope import Recorded
 
@@ -147,12 +148,14 @@ def open_chart(
 
 
 def names_of(session: Session, *shown: Any) -> Names:
-    """The names of the staff members whose ids stand anywhere in what is shown."""
+    """The names of the staff members whose ids stand anywhere in what is shown; their events are checked as well."""
     unit = session.ledger.unit()
     known: dict[str, str] = {}
     for text in sorted(set(_ids(msgspec.to_builtins(shown)))):
         staff = unit.find(Staff, text)
         if staff is not None:
+            for row in session.recorder.read_stream(text):
+                check_leaf(row)
             known[text] = staff.name
     return Names(known)
 

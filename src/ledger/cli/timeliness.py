@@ -19,7 +19,8 @@ from ledger.projections import timeliness as view
 from ledger.projections.folding import fold_all
 from ledger.projections.note_review import AS_ADOPTED, LateNote, StaffReview, reading_name, review
 from ledger.projections.service_notes import ServiceNote
-from ledger.store.codec import read
+from ledger.replay.verified import read_verified
+from ledger.store.checked import read_checked
 from ledger.tracing.page import Page, Section, Table, as_text
 from ledger.tracing.words import OUTCOMES, when
 
@@ -81,8 +82,7 @@ def _as_known(
     """The same rows, folded again from the log up to the grant's position."""
     rows: list[ServiceNote] = []
     for chart_id in charts:
-        grant.check(chart_id)
-        events = (read(row) for row in session.recorder.read_chart(chart_id, until=grant.position))
+        events = read_verified(session.recorder, grant, chart_id)
         rows += [line.row for line in fold_all(view.timeliness, events).values()]
     rows = [
         row
@@ -90,7 +90,7 @@ def _as_known(
         if first.isoformat() <= row.service_day <= last.isoformat() and staff_id in (None, row.staff_id)
     ]
     rows.sort(key=lambda row: (row.staff_id, row.service_day, row.contact_id))
-    agency = (read(row) for row in session.recorder.read_key(AGENCY_KEY, until=grant.position))
+    agency = (read_checked(row) for row in session.recorder.read_key(AGENCY_KEY, until=grant.position))
     return rows, policy_view.in_order(fold_all(policy_view.policies, agency).values())
 
 

@@ -78,7 +78,8 @@ def build_all_beside(
 ) -> Runner:
     """As :func:`build_beside` for several views in one reading of the log; the runner's ``building`` has generations.
 
-    Indexes are made when all rows are there: many rows are sorted sooner than each is put in its place.
+    Indexes are made when all rows are there: many rows are sorted sooner than each is put in its place. Raises
+    ``IntegrityFault``, and leaves nothing behind, when an event of the log is not what was recorded.
     """
     runner = Runner(engine, log, projections, batch=BATCH)
     with engine.execution_options(ledger_write=True).begin() as connection:
@@ -88,7 +89,12 @@ def build_all_beside(
             runner.building[projection.name] = generation = (live or 0) + 1
             forget(connection, projection, generation)
             make_generation(connection, projection, generation, indexed=False)
-    runner.catch_up(progress)
+    try:
+        runner.catch_up(progress)
+    except BaseException:
+        for projection in projections:
+            forget_build(engine, projection, runner.building[projection.name])
+        raise
     for projection in projections:
         with engine.execution_options(ledger_write=True).begin() as connection:
             index_generation(connection, projection, runner.building[projection.name])

@@ -139,7 +139,8 @@ class Runner:
         """Apply one batch to every projection that is behind; returns how many events were read.
 
         Projections that stand at one place, as they commonly all do, are moved on in one transaction. Of two runners at
-        once one applies a batch; the other raises ``StaleRunner``.
+        once one applies a batch; the other raises ``StaleRunner``. An event that is not what was recorded parks its
+        chart in a live view; a build it stops with ``IntegrityFault``.
         """
         with self._reading.connect() as connection:
             stands = self.stands(connection)
@@ -149,6 +150,8 @@ class Runner:
             return 0
         with _uncollected():
             batch = Batch(self.log.read(partition, first, self.batch))
+            if self.building and batch.faults:
+                raise next(iter(batch.faults.values()))  # nothing is made anew from events that were not recorded so
             for place in sorted(set(places.values())):
                 if batch.entries and batch.entries[-1].offset > place:
                     at_place = [stand for stand in stands if places[stand.id] == place]
