@@ -17,6 +17,8 @@ from tests.tracing.clinic import Clinic, at
 
 from ledger.cli.main import cli
 from ledger.cli.purposes import PURPOSES
+from ledger.consumers import exclusive
+from ledger.consumers.exclusive import BeingRebuilt, exclusively
 from ledger.errors import BadInput, LedgerError, NotFound
 from ledger.projections.billing import billing
 from ledger.store.database import open_store
@@ -314,3 +316,13 @@ def test_a_deadline_that_no_rule_sets_names_the_day_and_makes_no_database(tmp_pa
 
 def test_run_says_where_it_reads_from() -> None:
     assert "LEDGER_KAFKA" in CliRunner().invoke(cli, ["run", "--help"]).stdout
+
+
+def test_a_rebuild_is_refused_while_somebody_is_at_it(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exclusive, "PATIENCE", 0.0)
+    agency.run("run", "--once")
+    with exclusively(agency.recorder.engine, ["billing"]):
+        done = agency.run("rebuild", "billing")
+    assert isinstance(done.exception, BeingRebuilt)
+    assert f"process {os.getpid()} on" in str(done.exception)
+    assert agency.run("rebuild", "billing").exit_code == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -14,6 +14,7 @@ from ledger.aggregates.policy import AGENCY_KEY
 from ledger.cli.named import Id
 from ledger.cli.serving import METRICS, Standing, serving, standing_text, take_standing
 from ledger.cli.session import Session, pass_session
+from ledger.consumers.exclusive import exclusively
 from ledger.consumers.log import LocalLog
 from ledger.consumers.parking import parked
 from ledger.consumers.parking import retry as retry_parked
@@ -83,7 +84,8 @@ def rebuild(session: Session, names: tuple[str, ...], dry_run: bool, yes: bool) 
     """Rebuild views (all of them by default) beside the live ones; switch each in one transaction.
 
     Readers never see a half. Rows that would change are named first, by key and columns, never by what they hold, and
-    asked about. A view that would change and was not switched, for want of --yes, ends it with exit code 1.
+    asked about. A view that would change and was not switched, for want of --yes, ends it with exit code 1. While
+    somebody else rebuilds a view it is refused, naming them (exit code 3).
 
     \b
     Examples:
@@ -91,30 +93,42 @@ def rebuild(session: Session, names: tuple[str, ...], dry_run: bool, yes: bool) 
       ledger rebuild billing --yes
     """
     projections = [_find(name) for name in dict.fromkeys(names)] or list(PROJECTIONS)
-    engine = session.recorder.engine
-    log = LocalLog(session.recorder)
-    head = session.recorder.sequence()
-    done: list[dict[str, Any]] = []
-    left: list[str] = []
-    with session.progress("Rebuilding", head) as advance:
-        runner = build_all_beside(engine, log, projections, advance)
-    for projection in projections:
-        generation = runner.building[projection.name]
-        difference = compare(engine, projection, generation)
-        if not session.as_json:
-            click.echo(_difference(difference))
-        if not dry_run and _wanted(session, difference, yes):
-            switch(engine, runner, projection, generation)
-            switched = True
-        else:
-            forget_build(engine, projection, generation)
-            switched = False
-        done.append({**_data(difference), "generation": generation, "switched": switched})
-        if not (dry_run or switched):
-            left.append(projection.name)
+    with exclusively(session.recorder.engine, [p.name for p in projections]) as still_alone:
+        done = _rebuild(session, projections, still_alone, dry_run=dry_run, yes=yes)
     session.emit(done, lambda: f"{sum(d['switched'] for d in done)} of {len(done)} views switched")
+    left = [] if dry_run else [d["projection"] for d in done if not d["switched"]]
     if left:
         raise LedgerError(f"not switched, because rows would change: {', '.join(left)}; give --yes to switch")
+
+
+def _rebuild(
+    session: Session,
+    projections: Sequence[Projection[Any]],
+    still_alone: Callable[[], None],
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> list[dict[str, Any]]:
+    """Build the views, compare each, and switch those that are to be; nothing of the others is left behind."""
+    engine = session.recorder.engine
+    head = session.recorder.sequence()
+    done: list[dict[str, Any]] = []
+    with session.progress("Rebuilding", head) as advance:
+        runner = build_all_beside(engine, LocalLog(session.recorder), projections, advance)
+    try:
+        for projection in projections:
+            generation = runner.building[projection.name]
+            difference = compare(engine, projection, generation)
+            if not session.as_json:
+                click.echo(_difference(difference))
+            if switched := not dry_run and _wanted(session, difference, yes):
+                still_alone()
+                switch(engine, runner, projection, generation)
+            done.append({**_data(difference), "generation": generation, "switched": switched})
+    finally:
+        for projection in projections:
+            forget_build(engine, projection, runner.building[projection.name])
+    return done
 
 
 def _wanted(session: Session, difference: Difference, yes: bool) -> bool:
