@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,15 @@ from ledger.consumers.exclusive import exclusively
 from ledger.consumers.log import LocalLog
 from ledger.consumers.parking import parked
 from ledger.consumers.parking import retry as retry_parked
-from ledger.consumers.rebuild import NAMED, Difference, build_all_beside, compare, count_rows, forget_build, switch
+from ledger.consumers.rebuild import (
+    NAMED,
+    Difference,
+    build_all_beside,
+    compare_as_live,
+    count_rows,
+    forget_build,
+    switch,
+)
 from ledger.consumers.runner import BATCH, Runner
 from ledger.errors import BadInput, LedgerError
 from ledger.kafka.connection import KafkaSettings, read_kafka_settings
@@ -84,8 +93,9 @@ def rebuild(session: Session, names: tuple[str, ...], dry_run: bool, yes: bool) 
     """Rebuild views (all of them by default) beside the live ones; switch each in one transaction.
 
     Readers never see a half. Rows that would change are named first, by key and columns, never by what they hold, and
-    asked about. A view that would change and was not switched, for want of --yes, ends it with exit code 1. While
-    somebody else rebuilds a view it is refused, naming them (exit code 3).
+    asked about; where there is no terminal to ask on, --yes has to be given (else exit code 2, nothing switched). Both
+    sides are compared as at the position where the live rows stand. A view that would change and was not switched ends
+    it with exit code 1. While somebody else rebuilds a view it is refused, naming them (exit code 3).
 
     \b
     Examples:
@@ -114,13 +124,15 @@ def _rebuild(
     head = session.recorder.sequence()
     done: list[dict[str, Any]] = []
     with session.progress("Rebuilding", head) as advance:
-        runner = build_all_beside(engine, LocalLog(session.recorder), projections, advance)
+        runner = build_all_beside(engine, LocalLog(session.recorder), projections, advance, as_live=True)
     try:
-        for projection in projections:
+        differences = [compare_as_live(engine, runner, projection) for projection in projections]
+        if not dry_run:
+            _check_asking(session, differences, yes)
+        for projection, difference in zip(projections, differences, strict=True):
             generation = runner.building[projection.name]
-            difference = compare(engine, projection, generation)
             if not session.as_json:
-                click.echo(_difference(difference))
+                click.echo(_difference(difference, head))
             if switched := not dry_run and _wanted(session, difference, yes):
                 still_alone()
                 switch(engine, runner, projection, generation)
@@ -129,6 +141,16 @@ def _rebuild(
         for projection in projections:
             forget_build(engine, projection, runner.building[projection.name])
     return done
+
+
+def _check_asking(session: Session, differences: Sequence[Difference], yes: bool) -> None:
+    """Refuse, before anything is switched, when somebody has to be asked and nobody is there to answer."""
+    would_change = [difference.projection for difference in differences if not difference.same]
+    if would_change and not (yes or session.as_json or sys.stdin.isatty()):
+        raise BadInput(
+            f"--yes: rows of {', '.join(would_change)} would change, and there is no terminal to ask on; look at them "
+            "with --dry-run, then give --yes; nothing was switched"
+        )
 
 
 def _wanted(session: Session, difference: Difference, yes: bool) -> bool:
@@ -159,12 +181,17 @@ def _data(difference: Difference) -> dict[str, Any]:
     return {**vars(difference), "examples": named}
 
 
-def _difference(difference: Difference) -> str:
+def _difference(difference: Difference, head: int) -> str:
+    at = ""
+    if difference.position is not None and difference.position < head:
+        at = f" (as at position {difference.position:,}, where the live rows stand; the log is at {head:,})"
+    if difference.lacking:
+        at = f" (the live rows lack {difference.lacking:,} of the events compared: see ledger status)"
     if difference.same:
-        return f"{difference.projection}: {difference.rows:,} rows, the same as the live ones"
+        return f"{difference.projection}: {difference.rows:,} rows, the same as the live ones{at}"
     lines = [
         f"{difference.projection}: {difference.rows:,} rows; {difference.added:,} would be added, "
-        f"{difference.changed:,} changed, {difference.removed:,} removed"
+        f"{difference.changed:,} changed, {difference.removed:,} removed{at}"
     ]
     for key, kind, columns in _named(difference):
         lines.append(f"  {_MARKS[kind]} {' '.join(key)}" + (f": {', '.join(columns)}" if columns else ""))

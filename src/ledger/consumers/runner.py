@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select
 
 from ledger.consumers.generations import Stand, lock_views, make_generation, make_live, may_keep
-from ledger.consumers.log import Log
+from ledger.consumers.log import Entry, Log
 from ledger.consumers.tables import LIVE, PLACES
 from ledger.consumers.turn import StaleRunner, Turn, places_of
 from ledger.consumers.work import Batch
@@ -53,6 +53,8 @@ class Runner:
         self.projections = tuple(projections)
         self.batch = batch
         self.building: dict[str, int] = {}
+        #: The last position to read: for rows that are compared with those of that position.
+        self.until: int | None = None
         #: Whether this process may change the views; ``prepare`` finds out from the database role's rights.
         self.keeps = True
         self._stands: dict[str, Stand] = {}
@@ -80,11 +82,11 @@ class Runner:
                     make_generation(connection, projection, 1)
                     make_live(connection, projection, 1)
 
-    def only(self, projection: Projection[Any]) -> Runner:
-        """A runner of one of these projections, in the generation that this one feeds."""
-        runner = Runner(self.engine, self.log, [projection], batch=self.batch)
-        if projection.name in self.building:
-            runner.building[projection.name] = self.building[projection.name]
+    def only(self, *projections: Projection[Any]) -> Runner:
+        """A runner of some of these projections, in the generations that this one feeds."""
+        runner = Runner(self.engine, self.log, projections, batch=self.batch)
+        names = {projection.name for projection in projections}
+        runner.building = {name: number for name, number in self.building.items() if name in names}
         return runner
 
     def catch_up(self, progress: Callable[[int], None] | None = None) -> int:
@@ -149,7 +151,7 @@ class Runner:
         if until is not None and first >= until:
             return 0
         with _uncollected():
-            batch = Batch(self.log.read(partition, first, self.batch))
+            batch = Batch(self._read(partition, first))
             if self.building and batch.faults:
                 raise next(iter(batch.faults.values()))  # nothing is made anew from events that were not recorded so
             for place in sorted(set(places.values())):
@@ -157,6 +159,10 @@ class Runner:
                     at_place = [stand for stand in stands if places[stand.id] == place]
                     self._take(Turn(self.log, at_place, partition, place, batch))
         return len(batch.entries)
+
+    def _read(self, partition: int, after: int) -> Sequence[Entry]:
+        entries = self.log.read(partition, after, self.batch)
+        return entries if self.until is None else [entry for entry in entries if entry.row.position <= self.until]
 
     def _take(self, turn: Turn) -> None:
         with self._reading.connect() as connection:
