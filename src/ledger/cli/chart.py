@@ -15,7 +15,7 @@ from ledger.cli.chart_page import Names, chart_page, diff_page
 from ledger.cli.known import refuse_future
 from ledger.cli.named import Id
 from ledger.cli.page import as_text, check_target, write_page
-from ledger.cli.session import Day, Moment, Session, pass_session
+from ledger.cli.session import Day, Moment, Session, Shown, pass_session
 from ledger.clock import to_text
 from ledger.errors import BadInput
 from ledger.grants import Grant
@@ -137,11 +137,16 @@ def hand_over(session: Session, out: Path | None, data: Any, page: Any) -> None:
 
 
 def open_chart(
-    session: Session, client_id: str, resource: str, as_known_at: datetime | None = None, as_of: date | None = None
+    session: Session,
+    client_id: str,
+    resource: str,
+    as_known_at: datetime | None = None,
+    as_of: date | None = None,
+    shown: Shown | None = None,
 ) -> Grant:
     """Record the access and hand out the grant. An event of the chart that does not even read is checked at once."""
     try:
-        return session.grant([client_id], resource, as_known_at=as_known_at, as_of=as_of)
+        return session.grant([client_id], resource, as_known_at=as_known_at, as_of=as_of, shown=shown)
     except UnreadableEvent:
         check_chart(session.recorder, client_id)
         raise

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
@@ -14,15 +15,19 @@ from typing import Any
 import click
 import msgspec
 import structlog
+from sqlalchemy import Connection
 
 from ledger.application.commands import Ledger, Request, Result
 from ledger.application.reading import open_charts
 from ledger.application.requests import unfit_label
 from ledger.clock import Clock, RandomIds, unfit
+from ledger.consumers.generations import at_one_moment
 from ledger.consumers.log import LocalLog
+from ledger.consumers.parking import parked_in
 from ledger.consumers.runner import Runner
 from ledger.errors import BadInput, Reason
 from ledger.grants import Grant
+from ledger.projections.base import Projection
 from ledger.projections.every import PROJECTIONS
 from ledger.settings import Settings
 from ledger.store.database import open_store
@@ -30,6 +35,18 @@ from ledger.store.recorder import Recorder
 
 #: Work over this many events shows a progress bar, on a terminal.
 LONG = 2000
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Views as they stand at one moment: the connection that sees it, and the log's position that their rows are as at.
+
+    ``held_up`` has the earlier positions of the charts that are parked in one of them.
+    """
+
+    connection: Connection
+    position: int
+    held_up: dict[str, int]
 
 
 class Session:
@@ -89,8 +106,9 @@ class Session:
         *,
         as_known_at: datetime | None = None,
         as_of: date | None = None,
+        shown: Shown | None = None,
     ) -> Grant:
-        """Record the access, then hand out the grant; see ``application.reading``."""
+        """Record the access, then hand out the grant to what is ``shown``; see ``application.reading``."""
         return open_charts(
             self.ledger,
             charts,
@@ -101,7 +119,21 @@ class Session:
             as_known_at=as_known_at,
             as_of=as_of,
             correlation_id=self.correlation_id,
+            position=None if shown is None else shown.position,
+            held_up=None if shown is None else shown.held_up,
         )
+
+    @contextmanager
+    def one_moment(self, *views: Projection[Any]) -> Iterator[Shown]:
+        """Read views as they stand at one moment, whatever is recorded and applied meanwhile."""
+        with at_one_moment(self.recorder.engine) as connection:
+            position = self.runner.only(*views).place(connection)
+            names = {view.name for view in views}
+            parked = [one for one in parked_in(connection) if one.projection.partition(".")[0] in names]
+            held_up: dict[str, int] = {}
+            for one in parked:
+                held_up[one.key] = min(one.position - 1, held_up.get(one.key, position))
+            yield Shown(connection, position, held_up)
 
     def execute(self, request: Request) -> Result:
         return self.ledger.execute(request)

@@ -49,15 +49,15 @@ def timeliness(
     refuse_future(session, "--as-known-at", as_known_at)
     check_known(session, staff_id=staff_id)
     session.catch_up()
-    with session.recorder.reading() as connection:
-        charts = view.charts_between(connection, first, last, staff_id)
-    grant = session.grant(charts, "timeliness", as_known_at=as_known_at)
-    if as_known_at is None:
-        with session.recorder.reading() as connection:
-            rows = view.services_between(connection, grant, first, last, staff_id)
-            adoptions = policy_view.adoptions(connection)
-    else:
-        rows, adoptions = _as_known(session, grant, charts, first, last, staff_id)
+    with session.one_moment(view.timeliness, policy_view.policies) as shown:
+        charts = view.charts_between(shown.connection, first, last, staff_id)
+        if as_known_at is None:
+            grant = session.grant(charts, "timeliness", shown=shown)
+            rows = view.services_between(shown.connection, grant, first, last, staff_id)
+            adoptions = policy_view.adoptions(shown.connection)
+        else:
+            grant = session.grant(charts, "timeliness", as_known_at=as_known_at)
+            rows, adoptions = _as_known(session, grant, charts, first, last, staff_id)
     rows = [row for row in rows if program in (None, row.program)]
     as_at = as_known_at or session.ledger.clock.now()
     found = review(rows, adoptions, as_at)

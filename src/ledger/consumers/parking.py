@@ -37,6 +37,12 @@ class Parked:
 
 def parked(engine: Engine) -> list[Parked]:
     """Every parked key of every live view, with how many events wait."""
+    with engine.connect() as connection:
+        return parked_in(connection)
+
+
+def parked_in(connection: Connection) -> list[Parked]:
+    """The same, as a connection sees it."""
     counts = (
         select(PARKED_EVENTS.c.projection, PARKED_EVENTS.c.key, func.count().label("waiting"))
         .group_by(PARKED_EVENTS.c.projection, PARKED_EVENTS.c.key)
@@ -59,8 +65,7 @@ def parked(engine: Engine) -> list[Parked]:
         .join(LIVE, live == keys.projection)
         .order_by(keys.projection, keys.position)
     )
-    with engine.connect() as connection:
-        return [Parked(*row) for row in connection.execute(statement)]
+    return [Parked(*row) for row in connection.execute(statement)]
 
 
 def retry(runner: Runner, recorder: Recorder, *, projection: str | None = None, key: str | None = None) -> list[Parked]:

@@ -33,6 +33,7 @@ from sqlalchemy import (
 
 from ledger.consumers.generations import (
     Stand,
+    at_one_moment,
     index_generation,
     lock_generation,
     lock_views,
@@ -125,7 +126,7 @@ def build_all_beside(
 
 def compare(engine: Engine, projection: Projection[Any], generation: int) -> Difference:
     """Compare a generation with the live one, row by row and column by column, where the rows are: in the database."""
-    with _at_one_moment(engine) as connection:
+    with at_one_moment(engine) as connection:
         return _compared(connection, projection, generation)
 
 
@@ -139,7 +140,7 @@ def compare_as_live(engine: Engine, runner: Runner, projection: Projection[Any])
     """
     generation, until = runner.building[projection.name], time.monotonic() + PATIENCE
     while True:
-        with _at_one_moment(engine) as connection:
+        with at_one_moment(engine) as connection:
             with _live_stands_still(engine, projection) as live:
                 newest = 0
                 if live is not None:
@@ -155,14 +156,6 @@ def compare_as_live(engine: Engine, runner: Runner, projection: Projection[Any])
                 difference.position, difference.lacking = position, lacking
                 return difference
         time.sleep(_LOOK)
-
-
-@contextmanager
-def _at_one_moment(engine: Engine) -> Iterator[Connection]:
-    with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":  # on SQLite every transaction sees one moment
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        yield connection
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
 
+from ledger.consumers import outcomes
 from ledger.consumers.generations import Stand, lock_views, make_generation, make_live, may_keep
 from ledger.consumers.log import Entry, Log
 from ledger.consumers.tables import LIVE, PLACES
@@ -202,6 +203,18 @@ class Runner:
         """How many events a generation has dealt with: applied, parked, or found not to concern it."""
         every = PLACES.c.applied + PLACES.c.parked + PLACES.c.not_concerned
         return int(connection.scalar(select(func.sum(every)).where(PLACES.c.projection == stand.id)) or 0)
+
+    def place(self, connection: Connection) -> int:
+        """The position up to which every one of these views has dealt with all events: what their rows are as at.
+
+        Partitions of a topic may be read further in one than in another; then the first event that is missing counts.
+        """
+        found = []
+        for stand in self.stands(connection):
+            newest = self.position(connection, stand)
+            level = self.accounted(connection, stand) == newest
+            found.append(newest if level else outcomes.without_a_gap(connection, stand.id))
+        return min(found)
 
     def dealt_with(self) -> int:
         """How many events the view that is furthest behind has dealt with."""
