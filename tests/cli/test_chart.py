@@ -20,7 +20,7 @@ from tests.replay.world import START, WORDS, World, a_world, full_story
 from ledger.aggregates.client_events import CorrectClientDetails, RegisterClient
 from ledger.aggregates.staff import PersonName
 from ledger.cli import main
-from ledger.cli.page import WIDTH, safe
+from ledger.cli.page import WIDTH
 
 
 @dataclass
@@ -205,10 +205,6 @@ def test_a_file_has_the_whole_chart_and_only_its_owner_reads_it(
     assert "phone" in content
     if ending == "json":
         assert json.loads(content)["chart"]["chart_id"] == world.charts[0]
-
-
-def test_control_characters_never_reach_a_terminal() -> None:
-    assert safe("a\x1b[31m\x9b31m\u202eb\r\nc\td\x00") == "a\ufffd[31m\ufffd31m\ufffdb\nc\td\ufffd"
 
 
 def test_what_people_write_cannot_leave_its_place(world: World, run: Run, tmp_path: Path) -> None:

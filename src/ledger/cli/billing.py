@@ -12,11 +12,12 @@ import msgspec
 
 from ledger.cli.known import Known, fold_until, known_at, parked_keys, parked_words, refuse_future
 from ledger.cli.named import Id, check_known
-from ledger.cli.page import Block, Page, Section, as_html, check_target, safe, write_whole
+from ledger.cli.page import Block, Page, Section, as_html, check_target, write_whole
 from ledger.cli.period import Month, Span
 from ledger.cli.session import Moment, Session, Shown, pass_session, to_json
 from ledger.errors import BadInput
 from ledger.grants import Grant
+from ledger.printable import safe
 from ledger.projections.billing import BillingRow
 from ledger.projections.billing import billing as billing_view
 from ledger.projections.billing_page import (

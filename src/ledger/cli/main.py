@@ -20,6 +20,7 @@ from ledger.cli.session import Session, accept_json, fail
 from ledger.errors import LedgerError
 from ledger.kafka.connection import read_kafka_settings
 from ledger.logs import configure_logs, get_logger
+from ledger.printable import safe
 from ledger.settings import read_settings
 
 log = get_logger("ledger.cli")
@@ -124,6 +125,7 @@ def main() -> None:
         if as_json:
             fail(fault.format_message(), [], as_json=True)
         else:
+            fault.message = safe(fault.message)
             fault.show()
         sys.exit(2)
     except click.exceptions.Exit as done:

@@ -32,6 +32,7 @@ from ledger.consumers.runner import BATCH, Runner
 from ledger.errors import BadInput, LedgerError
 from ledger.kafka.connection import KafkaSettings, read_kafka_settings
 from ledger.kafka.projector import Projector
+from ledger.printable import safe
 from ledger.projections.base import Projection
 from ledger.projections.every import PROJECTIONS, find_projection
 from ledger.serving.health import Health
@@ -132,7 +133,7 @@ def _rebuild(
         for projection, difference in zip(projections, differences, strict=True):
             generation = runner.building[projection.name]
             if not session.as_json:
-                click.echo(_difference(difference, head))
+                click.echo(safe(_difference(difference, head)))
             if switched := not dry_run and _wanted(session, difference, yes):
                 still_alone()
                 switch(engine, runner, projection, generation)

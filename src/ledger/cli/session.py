@@ -27,6 +27,7 @@ from ledger.consumers.parking import parked_in
 from ledger.consumers.runner import Runner
 from ledger.errors import BadInput, Reason
 from ledger.grants import Grant
+from ledger.printable import escaped, safe
 from ledger.projections.base import Projection
 from ledger.projections.every import PROJECTIONS
 from ledger.settings import Settings
@@ -143,7 +144,7 @@ class Session:
         if self.as_json:
             click.echo(to_json(data))
         else:
-            click.echo(text().rstrip("\n"))
+            click.echo(safe(text().rstrip("\n")))
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -184,22 +185,22 @@ pass_session = click.make_pass_decorator(Session)
 
 
 def to_json(data: Any) -> str:
-    """JSON as every command prints it: two spaces, keys in the order of their definition."""
-    return json.dumps(msgspec.to_builtins(data, order="deterministic"), indent=2, ensure_ascii=False)
+    """JSON as every command prints it: two spaces, keys in the order of their definition, nothing that turns a line."""
+    return escaped(json.dumps(msgspec.to_builtins(data, order="deterministic"), indent=2, ensure_ascii=False))
 
 
 def fail(message: str, reasons: Sequence[Reason], *, as_json: bool) -> None:
     """Say what went wrong: each reason on a line of its own, naming the field and the mend."""
     if as_json:
         listed = [{"field": r.field, "message": r.message, "mend": r.mend, "code": r.code} for r in reasons]
-        click.echo(json.dumps({"error": message, "reasons": listed}, indent=2, ensure_ascii=False), err=True)
+        click.echo(escaped(json.dumps({"error": message, "reasons": listed}, indent=2, ensure_ascii=False)), err=True)
         return
     if len(reasons) > 1:
         click.echo(f"refused, for {len(reasons)} reasons:", err=True)
     for reason in reasons:
-        click.echo(f"  {reason}" if len(reasons) > 1 else f"refused: {reason}", err=True)
+        click.echo(safe(f"  {reason}" if len(reasons) > 1 else f"refused: {reason}"), err=True)
     if not reasons:
-        click.echo(f"error: {message}", err=True)
+        click.echo(safe(f"error: {message}"), err=True)
 
 
 class Moment(click.ParamType[datetime]):
