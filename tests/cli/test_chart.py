@@ -326,3 +326,21 @@ def test_bad_input_to_the_audit_is_exit_2_and_reads_nothing(world: World, run: R
         done = run("access-audit", world.charts[0], *options)
         assert (done.code, done.out) == (2, "")
     assert accesses(world) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--diff", "2025-03-01T00:00:00Z", "2025-03-04T00:00:00Z")])
+def test_the_end_of_the_page_says_what_was_checked_and_what_was_not(
+    world: World, run: Run, options: tuple[str, ...]
+) -> None:
+    """The counts are those of the events read; nothing is claimed of seals, of what is missing, or of plans."""
+    done = run("chart", world.charts[0], *options)
+    end = " ".join(done.out[done.out.index("Checked while this was read:") :].split())
+    position = int(done.out.split("Log position")[1].split()[0])
+    rows = world.recorder.read_chart(world.charts[0], until=position)
+    signatures = sum(row.topic in ("note.signed", "note.cosigned") for row in rows)
+    assert signatures > 0
+    assert f"{len(rows)} events of this chart up to log position {position}" in end
+    assert f"and {signatures} signature" in end
+    for limit in ("Not checked here", "sealed", "removed", "treatment plan", "ledger verify"):
+        assert limit in end
+    assert "every signature" not in end

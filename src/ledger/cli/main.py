@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 an error; 2 bad input or a refusal, nothing was written; 3
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -125,8 +126,9 @@ def main() -> None:
         if as_json:
             fail(fault.format_message(), [], as_json=True)
         else:
-            fault.message = safe(fault.message)
-            fault.show()
+            said = io.StringIO()
+            fault.show(said)
+            click.echo(safe(said.getvalue()), nl=False, err=True)
         sys.exit(2)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
