@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -17,6 +20,8 @@ from tests.tracing.clinic import Clinic, at
 
 from ledger.cli.main import cli
 from ledger.cli.purposes import PURPOSES
+from ledger.consumers import exclusive
+from ledger.consumers.exclusive import BeingRebuilt, exclusively
 from ledger.errors import BadInput, LedgerError, NotFound
 from ledger.projections.billing import billing
 from ledger.store.database import open_store
@@ -63,16 +68,63 @@ def test_a_rebuild_names_keys_and_columns_and_never_what_a_chart_holds(agency: A
     assert agency.recorder.sequence() == before, "nothing of a chart was shown, so no access was recorded"
 
 
+LEDGER = Path(sys.executable).with_name("ledger")
+
+
+def on_a_terminal(agency: Agency, *words: str, answer: str) -> subprocess.CompletedProcess[str]:
+    """A command whose input is a terminal, on which somebody answers."""
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        settings = os.environ | {"LEDGER_DATABASE": agency.url}
+        return subprocess.run(
+            [LEDGER, *words], stdin=theirs, capture_output=True, text=True, env=settings, timeout=60, check=False
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_with_nobody_to_ask_a_rebuild_names_the_flag_and_switches_nothing(agency: Agency) -> None:
+    """Not even the views that came before the one that differs: exit code 2 says that nothing was done."""
+    spoil(agency)
+    settings = os.environ | {"LEDGER_DATABASE": agency.url}
+    for given in (b"", b"y\n"):
+        done = subprocess.run(
+            [LEDGER, "rebuild"], input=given, capture_output=True, env=settings, timeout=60, check=False
+        )
+        assert done.returncode == 2
+        assert b"--yes: rows of billing would change" in done.stderr
+        assert b"--dry-run" in done.stderr
+    assert live_codes(agency) == ["SECRET-CODE"]
+    with agency.recorder.reading() as connection:
+        assert set(connection.scalars(text("SELECT generation FROM projection_live"))) == {1}
+
+
+def test_a_dry_run_on_a_view_that_is_merely_behind_finds_no_difference(agency: Agency) -> None:
+    agency.read("run", "--once")
+    before = agency.recorder.head()
+    agency.service(4, "09:00", 60)
+    (found,) = agency.read("rebuild", "billing", "--dry-run")
+    assert (found["added"], found["changed"], found["position"]) == (0, 0, before)
+    said = agency.run("rebuild", "billing", "--dry-run").stdout
+    assert f"the same as the live ones (as at position {before:,}" in said
+    assert agency.read("status")["views"][0]["behind"] > 0, "a dry run brings nothing up to date"
+    assert agency.read("rebuild", "billing")[0]["switched"], "nothing differs, so nothing has to be asked"
+    assert len(live_codes(agency)) == 2
+
+
 def test_a_rebuild_that_is_not_switched_says_how_and_ends_with_1(agency: Agency) -> None:
     spoil(agency)
-    settings = {"LEDGER_DATABASE": agency.url}
-    asked = CliRunner().invoke(cli, ["rebuild", "billing"], env=settings, input="n\n")
-    for done in (agency.run("--json", "rebuild", "billing"), asked):
-        assert isinstance(done.exception, LedgerError)
-        assert done.exception.exit_code == 1
-        assert "billing" in str(done.exception)
-        assert "--yes" in str(done.exception)
-        assert live_codes(agency) == ["SECRET-CODE"]
+    done = agency.run("--json", "rebuild", "billing")
+    assert isinstance(done.exception, LedgerError)
+    assert done.exception.exit_code == 1
+    asked = on_a_terminal(agency, "rebuild", "billing", answer="n")
+    assert asked.returncode == 1
+    for said in (str(done.exception), asked.stderr):
+        assert "billing" in said
+        assert "--yes" in said
+    assert live_codes(agency) == ["SECRET-CODE"]
     assert agency.read("rebuild", "billing", "--yes")[0]["switched"]
     assert live_codes(agency) == ["T1017"]
     assert agency.read("rebuild", "billing")[0]["switched"], "nothing differs, so nothing has to be asked"
@@ -314,3 +366,13 @@ def test_a_deadline_that_no_rule_sets_names_the_day_and_makes_no_database(tmp_pa
 
 def test_run_says_where_it_reads_from() -> None:
     assert "LEDGER_KAFKA" in CliRunner().invoke(cli, ["run", "--help"]).stdout
+
+
+def test_a_rebuild_is_refused_while_somebody_is_at_it(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exclusive, "PATIENCE", 0.0)
+    agency.run("run", "--once")
+    with exclusively(agency.recorder.engine, ["billing"]):
+        done = agency.run("rebuild", "billing")
+    assert isinstance(done.exception, BeingRebuilt)
+    assert f"process {os.getpid()} on" in str(done.exception)
+    assert agency.run("rebuild", "billing").exit_code == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from tests.tracing.clinic import Clinic, at
 from ledger.aggregates.staff import PersonName, RegisterStaff
 from ledger.cli.main import cli
 from ledger.errors import BadInput, NotFound
+from ledger.printable import safe
 
 DUE = ("deadline", "progress_note", "--program", "psc", "--at", "2026-11-20T15:00:00-08:00")
 
@@ -188,3 +191,33 @@ def test_the_review_by_staff_and_program_and_the_reads_it_leaves(clinic: Clinic)
 
 def test_a_month_that_is_none_is_refused(clinic: Clinic) -> None:
     assert isinstance(run("timeliness", "--month", "2026-13").exception, BadInput)
+
+
+TURNED = "\u202egnp.exe\u202c \u2066isolated\u2069 \u200f\u061c\x1b[31m"
+
+
+@pytest.mark.parametrize("ending", [".html", ".svg", ".txt", ".json"])
+def test_what_turns_a_line_is_in_no_trace_and_whole_in_its_data(clinic: Clinic, tmp_path: Path, ending: str) -> None:
+    clinic.serve(at("2026-11-25 15:00"))
+    clinic.draft(at("2026-11-25 16:00"))
+    clinic.sign(at("2026-12-05 09:00"), reason=TURNED)
+    out = tmp_path / f"trace{ending}"
+    printed = [
+        good("trace", clinic.note),
+        good("--json", "trace", clinic.note),
+        good("trace", clinic.note, "--out", str(out)),
+    ]
+    for text in [*printed, out.read_text(encoding="utf-8")]:
+        assert safe(text) == text
+    assert "\ufffdgnp.exe\ufffd" in printed[0]
+    assert json.loads(printed[1])["signature"]["late_reason"] == TURNED
+    if ending == ".json":
+        assert json.loads(out.read_text(encoding="utf-8"))["signature"]["late_reason"] == TURNED
+
+
+def test_a_wrong_option_is_repeated_without_what_turns_a_line() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ledger"), "trace", "\u202egnp"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "\u202e" not in done.stderr

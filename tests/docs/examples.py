@@ -43,6 +43,8 @@ from ledger.consumers.runner import Runner
 from ledger.projections.every import PROJECTIONS
 from ledger.simulation import Options, Story, simulate, starting_clock
 from ledger.store.database import open_store
+from ledger.store.envelope import leaf_of, row_of
+from ledger.store.recorder import LOG_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = tuple(ROOT / "docs" / f"{name}.md" for name in ("auditor", "billing", "compliance", "operator", "commands"))
@@ -127,6 +129,7 @@ class Desk:
         asked = textwrap.dedent(what.format_map(self.names) if "{}" not in what else what).strip()
         if kind == "given":
             self._sql(asked, refused=False)
+            self._give_leaves()
             return ""
         if kind.startswith("sql"):
             return (
@@ -135,6 +138,19 @@ class Desk:
         arguments = shlex.split(asked)
         said = _fails(arguments) if kind == "fails" else _in_process(arguments)
         return _fenced("console", f"$ ledger {asked}\n{_cut(self.mask(said), lines)}")
+
+    def _give_leaves(self) -> None:
+        """Give the events that a page begins with, and that a statement could not hash, the leaves they must have."""
+        with contextlib.closing(sqlite3.connect(self.folder / _STORE)) as connection:
+            guard = "SELECT sql FROM sqlite_master WHERE name = 'events_no_update'"
+            (trigger,) = connection.execute(guard).fetchone()
+            connection.execute("DROP TRIGGER events_no_update")
+            unhashed = f"SELECT {', '.join(LOG_COLUMNS)} FROM events WHERE leaf = zeroblob(32)"  # noqa: S608 - our names
+            for row in map(row_of, connection.execute(unhashed).fetchall()):
+                leaf = leaf_of(row, row.position, row.recorded_at)
+                connection.execute("UPDATE events SET leaf = ? WHERE position = ?", (leaf, row.position))
+            connection.execute(trigger)
+            connection.commit()
 
     def _sql(self, statement: str, *, refused: bool) -> str:
         with contextlib.closing(sqlite3.connect(self.folder / _STORE)) as connection:

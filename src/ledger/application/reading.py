@@ -5,7 +5,7 @@ If the access cannot be recorded, the exception goes up and nothing is shown (de
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 
 from ledger.aggregates.access import ChartShown, GrantAccess
@@ -49,19 +49,25 @@ def open_charts(
     as_known_at: datetime | None = None,
     as_of: date | None = None,
     correlation_id: str | None = None,
+    position: int | None = None,
+    held_up: Mapping[str, int] | None = None,
 ) -> Grant:
     """Append the access to all these charts and return the grant to read them.
 
     One access event; more than ``CHARTS_PER_EVENT`` charts take several, appended together or not at all, and the grant
     carries the id of the first.
 
-    The position in the grant is the head of the log before the access itself, or the last position known at
-    ``as_known_at``: it names the exact versions that may be shown. Raises ``NotFound`` for a chart that does not exist.
+    The position in the grant names the exact versions that may be shown. It is the head of the log before the access
+    itself, or the last position known at ``as_known_at``; rows of a view stand where the view stands, so their reader
+    gives that ``position``, and in ``held_up`` the positions of charts that stand still at an earlier one. Raises
+    ``NotFound`` for a chart that does not exist.
     """
     unit = ledger.unit()
     now = ledger.clock.now()
     head = ledger.recorder.sequence()
-    position = head if as_known_at is None else min(head, ledger.recorder.position_at(to_text(as_known_at)))
+    until = head if as_known_at is None else ledger.recorder.position_at(to_text(as_known_at))
+    position = min(head, until, until if position is None else position)
+    stands = {chart_id: min(position, at) for chart_id, at in (held_up or {}).items()}
     actor = ledger.actor(unit, reader, now.astimezone(ledger.zone))
     charts = sorted(set(chart_ids))
     unit.fetch(charts)
@@ -76,7 +82,11 @@ def open_charts(
             resource=resource,
             purpose=purpose,
             charts=tuple(
-                ChartShown(chart_id=chart_id, position=position, relationship=relationship(unit, actor, chart_id, day))
+                ChartShown(
+                    chart_id=chart_id,
+                    position=stands.get(chart_id, position),
+                    relationship=relationship(unit, actor, chart_id, day),
+                )
                 for chart_id in charts[start : start + CHARTS_PER_EVENT]
             ),
             as_known_at=as_known_at,

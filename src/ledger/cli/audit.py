@@ -66,13 +66,14 @@ def access_audit(
     check_target(out)
     if first is not None and last is not None and first > last:
         raise BadInput("--to: it is before --from; swap them")
-    grant = open_chart(session, client_id, "access audit")
+    session.actor  # noqa: B018 - refuse before any work when nobody says who reads
     session.catch_up()
     zone = session.ledger.zone
     since = None if first is None else datetime.combine(first, time(), zone)
     until = None if last is None or last == date.max else datetime.combine(last + timedelta(days=1), time(), zone)
-    with session.recorder.reading() as connection:
-        accesses = reads_of(connection, grant, client_id, since=since, until=until)
+    with session.one_moment(view) as stands:
+        grant = open_chart(session, client_id, "access audit", shown=stands)
+        accesses = reads_of(stands.connection, grant, client_id, since=since, until=until)
     shown: Sequence[tuple[str, ...] | None] = [None] * len(accesses)
     if versions:
         moments = [(a.position_shown, None if a.as_of is None else date.fromisoformat(a.as_of)) for a in accesses]

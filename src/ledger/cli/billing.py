@@ -12,11 +12,12 @@ import msgspec
 
 from ledger.cli.known import Known, fold_until, known_at, parked_keys, parked_words, refuse_future
 from ledger.cli.named import Id, check_known
-from ledger.cli.page import Block, Page, Section, as_html, check_target, safe, write_whole
+from ledger.cli.page import Block, Page, Section, as_html, check_target, write_whole
 from ledger.cli.period import Month, Span
-from ledger.cli.session import Moment, Session, pass_session, to_json
+from ledger.cli.session import Moment, Session, Shown, pass_session, to_json
 from ledger.errors import BadInput
 from ledger.grants import Grant
+from ledger.printable import safe
 from ledger.projections.billing import BillingRow
 from ledger.projections.billing import billing as billing_view
 from ledger.projections.billing_page import (
@@ -103,17 +104,17 @@ def rows(
         known = fold_until(session, _VIEWS, known_at(session, changed_since))
         parked |= known.parked
         then = _record(known, span)
-    now, also_parked = _now(session, span, as_known_at, then)
+    now, also_parked, shown = _now(session, span, as_known_at, then)
     parked |= also_parked
     with session.recorder.reading() as connection:
         staff = live_staff(connection)
     after = month_page(now, span.first, span.last, staff_id=staff_id, client_id=client_id, status=only)
     if then is None:
-        _emit_rows(session, span, after, staff, as_known_at, parked, out)
+        _emit_rows(session, span, after, staff, as_known_at, parked, out, shown)
         return
     before = month_page(then, span.first, span.last, staff_id=staff_id, client_id=client_id)
     resource = _resource("billing changes", span, out)
-    grant = session.grant(before.charts | after.charts, resource, as_known_at=as_known_at)
+    grant = session.grant(before.charts | after.charts, resource, as_known_at=as_known_at, shown=shown)
     changes = changes_between(before.open(grant), after.open(grant), then, now)
     data = {
         "month": span.name,
@@ -140,14 +141,15 @@ def _record(known: Known, span: Span, also: Iterable[str] = ()) -> Record:
 
 def _now(
     session: Session, span: Span, as_known_at: datetime | None, then: Record | None
-) -> tuple[Record, dict[str, str]]:
-    """The later side of the question: the live views, or the log up to ``as_known_at``."""
+) -> tuple[Record, dict[str, str], Shown | None]:
+    """The later side of the question: the live views as they stand at one moment, or the log up to ``as_known_at``."""
     also = {row.contact_id for row in then.rows} if then else set()
     if as_known_at is None:
-        with session.recorder.reading() as connection:
-            return live_record(connection, span.first, span.last, also=also), parked_keys(session, _VIEWS)
+        with session.one_moment(*_VIEWS) as shown:
+            record = live_record(shown.connection, span.first, span.last, also=also)
+        return record, parked_keys(session, _VIEWS), shown
     known = fold_until(session, _VIEWS, known_at(session, as_known_at))
-    return _record(known, span, also), known.parked
+    return _record(known, span, also), known.parked, None
 
 
 def _emit_rows(
@@ -158,8 +160,9 @@ def _emit_rows(
     as_known_at: datetime | None,
     parked: dict[str, str],
     out: Path | None,
+    shown: Shown | None,
 ) -> None:
-    grant = session.grant(page.charts, _resource("billing rows", span, out), as_known_at=as_known_at)
+    grant = session.grant(page.charts, _resource("billing rows", span, out), as_known_at=as_known_at, shown=shown)
     services = page.open(grant)
     totals = _totals(services)
     data = {

@@ -29,11 +29,10 @@ def caseload(session: Session, staff_id: str | None, program: str | None, day: d
     session.actor  # noqa: B018 - refuse before any work when nobody says who reads
     check_known(session, staff_id=staff_id)
     session.catch_up()
-    with session.recorder.reading() as connection:
-        charts = view.charts_on(connection, day, staff_id, program)
-    grant = session.grant(charts, "caseload", as_of=day)
-    with session.recorder.reading() as connection:
-        rows = view.board(connection, grant, day, staff_id, program)
+    with session.one_moment(view.caseload) as shown:
+        charts = view.charts_on(shown.connection, day, staff_id, program)
+        grant = session.grant(charts, "caseload", as_of=day, shown=shown)
+        rows = view.board(shown.connection, grant, day, staff_id, program)
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
         counts[row.staff_id, row.program] = counts.get((row.staff_id, row.program), 0) + 1

@@ -15,7 +15,7 @@ from ledger.cli.chart_page import Names, chart_page, diff_page
 from ledger.cli.known import refuse_future
 from ledger.cli.named import Id
 from ledger.cli.page import as_text, check_target, write_page
-from ledger.cli.session import Day, Moment, Session, pass_session
+from ledger.cli.session import Day, Moment, Session, Shown, pass_session
 from ledger.clock import to_text
 from ledger.errors import BadInput
 from ledger.grants import Grant
@@ -26,6 +26,7 @@ from ledger.replay.chart import fold_chart
 from ledger.replay.diff import ChartDiff, diff_of
 from ledger.replay.state import Chart
 from ledger.replay.verified import check_chart, read_verified
+from ledger.store.checked import check_leaf
 from ledger.store.codec import UnreadableEvent
 from ledger.store.envelope import Recorded
 
@@ -136,23 +137,30 @@ def hand_over(session: Session, out: Path | None, data: Any, page: Any) -> None:
 
 
 def open_chart(
-    session: Session, client_id: str, resource: str, as_known_at: datetime | None = None, as_of: date | None = None
+    session: Session,
+    client_id: str,
+    resource: str,
+    as_known_at: datetime | None = None,
+    as_of: date | None = None,
+    shown: Shown | None = None,
 ) -> Grant:
     """Record the access and hand out the grant. An event of the chart that does not even read is checked at once."""
     try:
-        return session.grant([client_id], resource, as_known_at=as_known_at, as_of=as_of)
+        return session.grant([client_id], resource, as_known_at=as_known_at, as_of=as_of, shown=shown)
     except UnreadableEvent:
         check_chart(session.recorder, client_id)
         raise
 
 
 def names_of(session: Session, *shown: Any) -> Names:
-    """The names of the staff members whose ids stand anywhere in what is shown."""
+    """The names of the staff members whose ids stand anywhere in what is shown; their events are checked as well."""
     unit = session.ledger.unit()
     known: dict[str, str] = {}
     for text in sorted(set(_ids(msgspec.to_builtins(shown)))):
         staff = unit.find(Staff, text)
         if staff is not None:
+            for row in session.recorder.read_stream(text):
+                check_leaf(row)
             known[text] = staff.name
     return Names(known)
 

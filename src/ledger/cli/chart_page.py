@@ -16,11 +16,22 @@ from ledger.projections.timeline_words import words
 from ledger.replay.diff import ChartDiff, FieldChange, ItemChange
 from ledger.replay.state import Chart, Contact, Dispute, Extension, Item, Note, Other, Plan, PlanVersion, Trace
 
-#: How to prove that nothing is missing from the end, which reading a chart alone cannot show.
-PROOF = (
-    "Every event shown was checked against its leaf hash in the log, and every signature against the content it names. "
-    "That these leaves are the ones that were sealed, and that none is missing from the end: ledger verify"
+#: What reading a chart alone cannot show, and where it is shown.
+UNCHECKED = (
+    "Not checked here: that these leaf hashes are the ones that were sealed, that no last event of a document and no "
+    "whole document was removed, and any other chart (for these: ledger verify). A signature on a treatment plan names "
+    "a version and no hash of it. No signature is a key of its signer's: it says who signed in to sign."
 )
+
+
+def _checked(events: int, position: int, signatures: int) -> list[str]:
+    """What was checked to show a page, and what was not."""
+    return [
+        f"Checked while this was read: {count(events, 'event')} of this chart up to log position {position}, each "
+        "against its own leaf hash and in the unbroken order of its document's versions; and "
+        f"{count(signatures, 'signature')} on notes, each against the SHA-256 of the content as it was then.",
+        UNCHECKED,
+    ]
 
 
 @dataclass
@@ -78,7 +89,7 @@ def chart_page(
         (
             "Verified",
             f"{count(chart.verified.events, 'event')} by their leaf hashes, "
-            f"{count(chart.verified.signatures, 'signature')} by their content",
+            f"{count(chart.verified.signatures, 'signature')} on notes by their content (what that covers: at the end)",
         ),
         ("Last leaf", chart.verified.last_leaf or "none: nothing was recorded then"),
         ("Access", f"{access_id} (this reading is recorded)"),
@@ -97,7 +108,8 @@ def chart_page(
     if lines is not None:
         sections.append(Section("Timeline", [_timeline_line(line, names) for line in lines]))
     title = "Chart" if chart.client is None else f"Chart of {chart.client.details.name}"
-    return Page(title, facts, sections, [PROOF])
+    checked = chart.verified
+    return Page(title, facts, sections, _checked(checked.events, chart.position, checked.signatures))
 
 
 def _client(chart: Chart, names: Names) -> Iterable[Block]:
@@ -308,7 +320,8 @@ def diff_page(diff: ChartDiff, names: Names, said: dict[str, str], access_id: st
     blocks = [_change(change, names, said) for change in diff.items]
     counts = ", ".join(f"{sum(i.change == c for i in diff.items)} {c}" for c in ("added", "changed", "removed"))
     sections = [Section(f"What changed: {counts}", blocks, "nothing changed between these times")]
-    return Page("Changes on a chart", facts, sections, [PROOF])
+    checked = _checked(diff.verified_events, diff.until_position, diff.verified_signatures)
+    return Page("Changes on a chart", facts, sections, checked)
 
 
 def _change(change: ItemChange, names: Names, said: dict[str, str]) -> Block:

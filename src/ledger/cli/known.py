@@ -13,6 +13,7 @@ from ledger.consumers.parking import parked
 from ledger.errors import BadInput, LedgerError
 from ledger.projections.base import Line, Projection
 from ledger.projections.folding import Folding
+from ledger.store.checked import check_leaf
 from ledger.store.codec import read
 
 _BATCH = 2000
@@ -53,7 +54,8 @@ def known_at(session: Session, moment: datetime) -> int:
 def fold_until(session: Session, projections: Iterable[Projection[Any]], position: int) -> Known:
     """Fold some views over the log up to a position (included).
 
-    A key that a fold cannot go on with is set aside in every view, as the runner does, and named in ``parked``.
+    A key that a fold cannot go on with is set aside in every view, as the runner does, and named in ``parked``. Raises
+    ``IntegrityFault`` naming the first event that is not what was recorded.
     """
     views = tuple(projections)
     concerned = frozenset(event_type for view in views for event_type in view.event_types)
@@ -65,6 +67,7 @@ def fold_until(session: Session, projections: Iterable[Projection[Any]], positio
             if not rows:
                 break
             for row in rows:
+                check_leaf(row)
                 if row.topic not in concerned or row.key in known.parked:
                     continue
                 try:

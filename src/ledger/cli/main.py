@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 an error; 2 bad input or a refusal, nothing was written; 3
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -20,6 +21,7 @@ from ledger.cli.session import Session, accept_json, fail
 from ledger.errors import LedgerError
 from ledger.kafka.connection import read_kafka_settings
 from ledger.logs import configure_logs, get_logger
+from ledger.printable import safe
 from ledger.settings import read_settings
 
 log = get_logger("ledger.cli")
@@ -124,7 +126,9 @@ def main() -> None:
         if as_json:
             fail(fault.format_message(), [], as_json=True)
         else:
-            fault.show()
+            said = io.StringIO()
+            fault.show(said)
+            click.echo(safe(said.getvalue()), nl=False, err=True)
         sys.exit(2)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -14,14 +15,24 @@ from ledger.aggregates.policy import AGENCY_KEY
 from ledger.cli.named import Id
 from ledger.cli.serving import METRICS, Standing, serving, standing_text, take_standing
 from ledger.cli.session import Session, pass_session
+from ledger.consumers.exclusive import exclusively
 from ledger.consumers.log import LocalLog
 from ledger.consumers.parking import parked
 from ledger.consumers.parking import retry as retry_parked
-from ledger.consumers.rebuild import NAMED, Difference, build_all_beside, compare, count_rows, forget_build, switch
+from ledger.consumers.rebuild import (
+    NAMED,
+    Difference,
+    build_all_beside,
+    compare_as_live,
+    count_rows,
+    forget_build,
+    switch,
+)
 from ledger.consumers.runner import BATCH, Runner
 from ledger.errors import BadInput, LedgerError
 from ledger.kafka.connection import KafkaSettings, read_kafka_settings
 from ledger.kafka.projector import Projector
+from ledger.printable import safe
 from ledger.projections.base import Projection
 from ledger.projections.every import PROJECTIONS, find_projection
 from ledger.serving.health import Health
@@ -83,7 +94,9 @@ def rebuild(session: Session, names: tuple[str, ...], dry_run: bool, yes: bool) 
     """Rebuild views (all of them by default) beside the live ones; switch each in one transaction.
 
     Readers never see a half. Rows that would change are named first, by key and columns, never by what they hold, and
-    asked about. A view that would change and was not switched, for want of --yes, ends it with exit code 1.
+    asked about; where there is no terminal to ask on, --yes has to be given (else exit code 2, nothing switched). Both
+    sides are compared as at the position where the live rows stand. A view that would change and was not switched ends
+    it with exit code 1. While somebody else rebuilds a view it is refused, naming them (exit code 3).
 
     \b
     Examples:
@@ -91,30 +104,54 @@ def rebuild(session: Session, names: tuple[str, ...], dry_run: bool, yes: bool) 
       ledger rebuild billing --yes
     """
     projections = [_find(name) for name in dict.fromkeys(names)] or list(PROJECTIONS)
-    engine = session.recorder.engine
-    log = LocalLog(session.recorder)
-    head = session.recorder.sequence()
-    done: list[dict[str, Any]] = []
-    left: list[str] = []
-    with session.progress("Rebuilding", head) as advance:
-        runner = build_all_beside(engine, log, projections, advance)
-    for projection in projections:
-        generation = runner.building[projection.name]
-        difference = compare(engine, projection, generation)
-        if not session.as_json:
-            click.echo(_difference(difference))
-        if not dry_run and _wanted(session, difference, yes):
-            switch(engine, runner, projection, generation)
-            switched = True
-        else:
-            forget_build(engine, projection, generation)
-            switched = False
-        done.append({**_data(difference), "generation": generation, "switched": switched})
-        if not (dry_run or switched):
-            left.append(projection.name)
+    with exclusively(session.recorder.engine, [p.name for p in projections]) as still_alone:
+        done = _rebuild(session, projections, still_alone, dry_run=dry_run, yes=yes)
     session.emit(done, lambda: f"{sum(d['switched'] for d in done)} of {len(done)} views switched")
+    left = [] if dry_run else [d["projection"] for d in done if not d["switched"]]
     if left:
         raise LedgerError(f"not switched, because rows would change: {', '.join(left)}; give --yes to switch")
+
+
+def _rebuild(
+    session: Session,
+    projections: Sequence[Projection[Any]],
+    still_alone: Callable[[], None],
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> list[dict[str, Any]]:
+    """Build the views, compare each, and switch those that are to be; nothing of the others is left behind."""
+    engine = session.recorder.engine
+    head = session.recorder.sequence()
+    done: list[dict[str, Any]] = []
+    with session.progress("Rebuilding", head) as advance:
+        runner = build_all_beside(engine, LocalLog(session.recorder), projections, advance, as_live=True)
+    try:
+        differences = [compare_as_live(engine, runner, projection) for projection in projections]
+        if not dry_run:
+            _check_asking(session, differences, yes)
+        for projection, difference in zip(projections, differences, strict=True):
+            generation = runner.building[projection.name]
+            if not session.as_json:
+                click.echo(safe(_difference(difference, head)))
+            if switched := not dry_run and _wanted(session, difference, yes):
+                still_alone()
+                switch(engine, runner, projection, generation)
+            done.append({**_data(difference), "generation": generation, "switched": switched})
+    finally:
+        for projection in projections:
+            forget_build(engine, projection, runner.building[projection.name])
+    return done
+
+
+def _check_asking(session: Session, differences: Sequence[Difference], yes: bool) -> None:
+    """Refuse, before anything is switched, when somebody has to be asked and nobody is there to answer."""
+    would_change = [difference.projection for difference in differences if not difference.same]
+    if would_change and not (yes or session.as_json or sys.stdin.isatty()):
+        raise BadInput(
+            f"--yes: rows of {', '.join(would_change)} would change, and there is no terminal to ask on; look at them "
+            "with --dry-run, then give --yes; nothing was switched"
+        )
 
 
 def _wanted(session: Session, difference: Difference, yes: bool) -> bool:
@@ -145,12 +182,17 @@ def _data(difference: Difference) -> dict[str, Any]:
     return {**vars(difference), "examples": named}
 
 
-def _difference(difference: Difference) -> str:
+def _difference(difference: Difference, head: int) -> str:
+    at = ""
+    if difference.position is not None and difference.position < head:
+        at = f" (as at position {difference.position:,}, where the live rows stand; the log is at {head:,})"
+    if difference.lacking:
+        at = f" (the live rows lack {difference.lacking:,} of the events compared: see ledger status)"
     if difference.same:
-        return f"{difference.projection}: {difference.rows:,} rows, the same as the live ones"
+        return f"{difference.projection}: {difference.rows:,} rows, the same as the live ones{at}"
     lines = [
         f"{difference.projection}: {difference.rows:,} rows; {difference.added:,} would be added, "
-        f"{difference.changed:,} changed, {difference.removed:,} removed"
+        f"{difference.changed:,} changed, {difference.removed:,} removed{at}"
     ]
     for key, kind, columns in _named(difference):
         lines.append(f"  {_MARKS[kind]} {' '.join(key)}" + (f": {', '.join(columns)}" if columns else ""))

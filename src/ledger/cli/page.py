@@ -8,7 +8,6 @@ from __future__ import annotations
 import html
 import os
 import textwrap
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +15,13 @@ from typing import Any
 
 from ledger.cli.session import to_json
 from ledger.errors import BadInput
+from ledger.printable import safe
 
 #: Columns of a text page.
 WIDTH = 100
 
 #: What may be asked for with ``--out``, by the file's ending.
 ENDINGS = (".txt", ".json", ".html")
-
-#: Marks that turn the direction of what follows; in a record they could hide what was written.
-_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @dataclass
@@ -53,14 +50,6 @@ class Page:
     facts: list[tuple[str, str]]
     sections: list[Section]
     closing: list[str] = field(default_factory=list)
-
-
-def safe(text: str) -> str:
-    """Text as it can be shown: control characters that could move a cursor or turn the line show as a replacement."""
-    return "".join(
-        "\ufffd" if (unicodedata.category(c) == "Cc" and c not in "\n\t") or c in _TURNING else c
-        for c in text.replace("\r\n", "\n").replace("\r", "\n")
-    )
 
 
 def as_text(page: Page) -> str:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
@@ -14,15 +15,20 @@ from typing import Any
 import click
 import msgspec
 import structlog
+from sqlalchemy import Connection
 
 from ledger.application.commands import Ledger, Request, Result
 from ledger.application.reading import open_charts
 from ledger.application.requests import unfit_label
 from ledger.clock import Clock, RandomIds, unfit
+from ledger.consumers.generations import at_one_moment
 from ledger.consumers.log import LocalLog
+from ledger.consumers.parking import parked_in
 from ledger.consumers.runner import Runner
 from ledger.errors import BadInput, Reason
 from ledger.grants import Grant
+from ledger.printable import escaped, safe
+from ledger.projections.base import Projection
 from ledger.projections.every import PROJECTIONS
 from ledger.settings import Settings
 from ledger.store.database import open_store
@@ -30,6 +36,18 @@ from ledger.store.recorder import Recorder
 
 #: Work over this many events shows a progress bar, on a terminal.
 LONG = 2000
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Views as they stand at one moment: the connection that sees it, and the log's position that their rows are as at.
+
+    ``held_up`` has the earlier positions of the charts that are parked in one of them.
+    """
+
+    connection: Connection
+    position: int
+    held_up: dict[str, int]
 
 
 class Session:
@@ -89,8 +107,9 @@ class Session:
         *,
         as_known_at: datetime | None = None,
         as_of: date | None = None,
+        shown: Shown | None = None,
     ) -> Grant:
-        """Record the access, then hand out the grant; see ``application.reading``."""
+        """Record the access, then hand out the grant to what is ``shown``; see ``application.reading``."""
         return open_charts(
             self.ledger,
             charts,
@@ -101,7 +120,21 @@ class Session:
             as_known_at=as_known_at,
             as_of=as_of,
             correlation_id=self.correlation_id,
+            position=None if shown is None else shown.position,
+            held_up=None if shown is None else shown.held_up,
         )
+
+    @contextmanager
+    def one_moment(self, *views: Projection[Any]) -> Iterator[Shown]:
+        """Read views as they stand at one moment, whatever is recorded and applied meanwhile."""
+        with at_one_moment(self.recorder.engine) as connection:
+            position = self.runner.only(*views).place(connection)
+            names = {view.name for view in views}
+            parked = [one for one in parked_in(connection) if one.projection.partition(".")[0] in names]
+            held_up: dict[str, int] = {}
+            for one in parked:
+                held_up[one.key] = min(one.position - 1, held_up.get(one.key, position))
+            yield Shown(connection, position, held_up)
 
     def execute(self, request: Request) -> Result:
         return self.ledger.execute(request)
@@ -111,7 +144,7 @@ class Session:
         if self.as_json:
             click.echo(to_json(data))
         else:
-            click.echo(text().rstrip("\n"))
+            click.echo(safe(text().rstrip("\n")))
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -152,22 +185,22 @@ pass_session = click.make_pass_decorator(Session)
 
 
 def to_json(data: Any) -> str:
-    """JSON as every command prints it: two spaces, keys in the order of their definition."""
-    return json.dumps(msgspec.to_builtins(data, order="deterministic"), indent=2, ensure_ascii=False)
+    """JSON as every command prints it: two spaces, keys in the order of their definition, nothing that turns a line."""
+    return escaped(json.dumps(msgspec.to_builtins(data, order="deterministic"), indent=2, ensure_ascii=False))
 
 
 def fail(message: str, reasons: Sequence[Reason], *, as_json: bool) -> None:
     """Say what went wrong: each reason on a line of its own, naming the field and the mend."""
     if as_json:
         listed = [{"field": r.field, "message": r.message, "mend": r.mend, "code": r.code} for r in reasons]
-        click.echo(json.dumps({"error": message, "reasons": listed}, indent=2, ensure_ascii=False), err=True)
+        click.echo(escaped(json.dumps({"error": message, "reasons": listed}, indent=2, ensure_ascii=False)), err=True)
         return
     if len(reasons) > 1:
         click.echo(f"refused, for {len(reasons)} reasons:", err=True)
     for reason in reasons:
-        click.echo(f"  {reason}" if len(reasons) > 1 else f"refused: {reason}", err=True)
+        click.echo(safe(f"  {reason}" if len(reasons) > 1 else f"refused: {reason}"), err=True)
     if not reasons:
-        click.echo(f"error: {message}", err=True)
+        click.echo(safe(f"error: {message}"), err=True)
 
 
 class Moment(click.ParamType[datetime]):

@@ -19,7 +19,8 @@ from ledger.projections import timeliness as view
 from ledger.projections.folding import fold_all
 from ledger.projections.note_review import AS_ADOPTED, LateNote, StaffReview, reading_name, review
 from ledger.projections.service_notes import ServiceNote
-from ledger.store.codec import read
+from ledger.replay.verified import read_verified
+from ledger.store.checked import read_checked
 from ledger.tracing.page import Page, Section, Table, as_text
 from ledger.tracing.words import OUTCOMES, when
 
@@ -48,15 +49,15 @@ def timeliness(
     refuse_future(session, "--as-known-at", as_known_at)
     check_known(session, staff_id=staff_id)
     session.catch_up()
-    with session.recorder.reading() as connection:
-        charts = view.charts_between(connection, first, last, staff_id)
-    grant = session.grant(charts, "timeliness", as_known_at=as_known_at)
-    if as_known_at is None:
-        with session.recorder.reading() as connection:
-            rows = view.services_between(connection, grant, first, last, staff_id)
-            adoptions = policy_view.adoptions(connection)
-    else:
-        rows, adoptions = _as_known(session, grant, charts, first, last, staff_id)
+    with session.one_moment(view.timeliness, policy_view.policies) as shown:
+        charts = view.charts_between(shown.connection, first, last, staff_id)
+        if as_known_at is None:
+            grant = session.grant(charts, "timeliness", shown=shown)
+            rows = view.services_between(shown.connection, grant, first, last, staff_id)
+            adoptions = policy_view.adoptions(shown.connection)
+        else:
+            grant = session.grant(charts, "timeliness", as_known_at=as_known_at)
+            rows, adoptions = _as_known(session, grant, charts, first, last, staff_id)
     rows = [row for row in rows if program in (None, row.program)]
     as_at = as_known_at or session.ledger.clock.now()
     found = review(rows, adoptions, as_at)
@@ -81,8 +82,7 @@ def _as_known(
     """The same rows, folded again from the log up to the grant's position."""
     rows: list[ServiceNote] = []
     for chart_id in charts:
-        grant.check(chart_id)
-        events = (read(row) for row in session.recorder.read_chart(chart_id, until=grant.position))
+        events = read_verified(session.recorder, grant, chart_id)
         rows += [line.row for line in fold_all(view.timeliness, events).values()]
     rows = [
         row
@@ -90,7 +90,7 @@ def _as_known(
         if first.isoformat() <= row.service_day <= last.isoformat() and staff_id in (None, row.staff_id)
     ]
     rows.sort(key=lambda row: (row.staff_id, row.service_day, row.contact_id))
-    agency = (read(row) for row in session.recorder.read_key(AGENCY_KEY, until=grant.position))
+    agency = (read_checked(row) for row in session.recorder.read_key(AGENCY_KEY, until=grant.position))
     return rows, policy_view.in_order(fold_all(policy_view.policies, agency).values())
 
 

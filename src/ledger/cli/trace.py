@@ -18,11 +18,11 @@ from ledger.cli.known import refuse_future
 from ledger.cli.named import Id
 from ledger.cli.page import check_target, write_whole
 from ledger.cli.session import Moment, Session, pass_session, to_json
-from ledger.errors import BadInput, LedgerError
+from ledger.errors import BadInput, IntegrityFault, LedgerError
 from ledger.policies.adoption import Adoption
 from ledger.projections.folding import fold_all
 from ledger.projections.policies import in_order, policies
-from ledger.store.codec import read
+from ledger.store.checked import read_checked
 from ledger.store.database import HEAD_REVISION, open_engine, revision
 from ledger.tracing.ahead import look_ahead, told_ahead
 from ledger.tracing.page import Page, as_html, as_svg, as_text
@@ -94,6 +94,7 @@ def _adoptions(session: Session) -> tuple[Adoption, ...]:
     """What the agency adopted, when its store can be read; nothing otherwise, for the arithmetic needs no store.
 
     It is agency policy, so no chart is opened. A database that is not there, or is no store, is never made into one.
+    Raises ``IntegrityFault`` for an adoption that is not what was recorded.
     """
     try:
         url = make_url(session.settings.database)
@@ -107,7 +108,9 @@ def _adoptions(session: Session) -> tuple[Adoption, ...]:
                 return ()
         finally:
             engine.dispose()
-        events = [read(row) for row in session.recorder.read_key(AGENCY_KEY)]
+        events = [read_checked(row) for row in session.recorder.read_key(AGENCY_KEY)]
+    except IntegrityFault:
+        raise
     except (LedgerError, SQLAlchemyError, OSError):
         return ()
     return in_order(fold_all(policies, events).values())

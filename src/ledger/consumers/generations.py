@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert
+from sqlalchemy import Connection, Engine, Table, delete, insert
 from sqlalchemy.schema import CreateTable
 
 from ledger.consumers.tables import LIVE
@@ -28,6 +29,15 @@ class Stand:
     @classmethod
     def of(cls, projection: Projection[Any], generation: int) -> Stand:
         return cls(projection, generation, projection.table(generation))
+
+
+@contextmanager
+def at_one_moment(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees the database as it is when it first looks, whatever is written meanwhile."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":  # on SQLite every transaction sees one moment
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
 
 
 def may_keep(connection: Connection) -> bool:

@@ -96,6 +96,16 @@ def record(connection: Connection, projection: str, outcomes: Mapping[int, bytes
     found.write()
 
 
+def without_a_gap(connection: Connection, projection: str) -> int:
+    """The last position up to which every one has an outcome; 0 when the first has none."""
+    last = 0
+    for position, _ in read(connection, projection):
+        if position != last + 1:
+            break
+        last = position
+    return last
+
+
 def read(connection: Connection, projection: str) -> Iterator[tuple[int, bytes]]:
     """Every recorded outcome of a projection as (position, outcome), in the order of positions, as it is now."""
     statement = (

@@ -18,7 +18,6 @@ from ledger.consumers.generations import Stand, lock_generation
 from ledger.consumers.runner import Runner
 from ledger.consumers.tables import LIVE, PARKED_EVENTS, PARKED_KEYS, PLACES
 from ledger.consumers.work import apply_one, describe
-from ledger.store.envelope import StoredRow
 from ledger.store.recorder import Recorder
 
 
@@ -38,6 +37,12 @@ class Parked:
 
 def parked(engine: Engine) -> list[Parked]:
     """Every parked key of every live view, with how many events wait."""
+    with engine.connect() as connection:
+        return parked_in(connection)
+
+
+def parked_in(connection: Connection) -> list[Parked]:
+    """The same, as a connection sees it."""
     counts = (
         select(PARKED_EVENTS.c.projection, PARKED_EVENTS.c.key, func.count().label("waiting"))
         .group_by(PARKED_EVENTS.c.projection, PARKED_EVENTS.c.key)
@@ -60,8 +65,7 @@ def parked(engine: Engine) -> list[Parked]:
         .join(LIVE, live == keys.projection)
         .order_by(keys.projection, keys.position)
     )
-    with engine.connect() as connection:
-        return [Parked(*row) for row in connection.execute(statement)]
+    return [Parked(*row) for row in connection.execute(statement)]
 
 
 def retry(runner: Runner, recorder: Recorder, *, projection: str | None = None, key: str | None = None) -> list[Parked]:
@@ -87,14 +91,19 @@ def _retry_key(engine: Engine, recorder: Recorder, stand: Stand, one: Parked) ->
         rows = {row.position: row for row in recorder.read_key(one.key, after=positions[0] - 1, until=positions[-1])}
         done: dict[int, bytes] = {}
         for position in positions:
-            row = rows[position]
+            row = rows.get(position)
+            if row is None:
+                # It was changed when it was parked and has been put right since: its own key has gone on without it.
+                words = f"the event at position {position} has another key by now"
+                _keep(connection, stand, one, position, "", f"{words}; run: ledger rebuild {stand.projection.name}")
+                break
             try:
                 with connection.begin_nested():
                     done[position] = apply_one(connection, stand, row)
             except OperationalError:
                 raise
             except Exception as fault:  # noqa: BLE001 - it stays parked, with today's reason
-                _keep(connection, stand, one, row, describe(fault))
+                _keep(connection, stand, one, position, row.topic, describe(fault))
                 break
         _unpark(connection, stand, one, done)
         if len(done) == len(positions):
@@ -103,12 +112,12 @@ def _retry_key(engine: Engine, recorder: Recorder, stand: Stand, one: Parked) ->
             )
 
 
-def _keep(connection: Connection, stand: Stand, one: Parked, row: StoredRow, error: str) -> None:
+def _keep(connection: Connection, stand: Stand, one: Parked, position: int, event_type: str, error: str) -> None:
     """Say which event the key is held up by now, and why."""
     connection.execute(
         update(PARKED_KEYS)
         .where(PARKED_KEYS.c.projection == stand.id, PARKED_KEYS.c.key == one.key)
-        .values(position=row.position, event_type=row.topic, error=error)
+        .values(position=position, event_type=event_type or one.event_type, error=error)
     )
 
 

@@ -6,7 +6,9 @@ stays until the next rebuild, so that a switch can be looked at again. A rebuild
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +33,7 @@ from sqlalchemy import (
 
 from ledger.consumers.generations import (
     Stand,
+    at_one_moment,
     index_generation,
     lock_generation,
     lock_views,
@@ -44,6 +47,11 @@ from ledger.projections.base import Key, Projection
 
 #: Events a transaction of a rebuild: the more, the more of a row's events are folded before it is written.
 BATCH = 10_000
+#: Past every position there can be.
+_END = 2**62
+#: How long a comparison waits for a position that the live rows are as at, in seconds; and between looks.
+PATIENCE = 5.0
+_LOOK = 0.05
 #: How many differing rows a comparison names one by one; all of them are counted.
 NAMED = 20
 
@@ -57,6 +65,10 @@ class Difference:
     added: int = 0
     removed: int = 0
     changed: int = 0
+    #: The position of the log that both sides are as at, and how many of the events up to there the live one lacks
+    #: (none, unless partitions of a topic are behind others); see :func:`compare_as_live`.
+    position: int | None = None
+    lacking: int = 0
     #: The first differing rows: their key, and what each side has (None where a side has no such row).
     examples: list[tuple[Key, dict[str, Any] | None, dict[str, Any] | None]] = field(default_factory=list)
 
@@ -74,13 +86,21 @@ def build_beside(
 
 
 def build_all_beside(
-    engine: Engine, log: Log, projections: Sequence[Projection[Any]], progress: Callable[[int], None] | None = None
+    engine: Engine,
+    log: Log,
+    projections: Sequence[Projection[Any]],
+    progress: Callable[[int], None] | None = None,
+    *,
+    as_live: bool = False,
 ) -> Runner:
     """As :func:`build_beside` for several views in one reading of the log; the runner's ``building`` has generations.
 
-    Indexes are made when all rows are there: many rows are sorted sooner than each is put in its place.
+    With ``as_live`` each view is built only as far as its live rows have come, for :func:`compare_as_live`. Indexes are
+    made when all rows are there: many rows are sorted sooner than each is put in its place. Raises ``IntegrityFault``,
+    and leaves nothing behind, when an event of the log is not what was recorded.
     """
     runner = Runner(engine, log, projections, batch=BATCH)
+    ends: dict[str, int] = {}
     with engine.execution_options(ledger_write=True).begin() as connection:
         lock_views(connection)
         for projection in projections:
@@ -88,7 +108,16 @@ def build_all_beside(
             runner.building[projection.name] = generation = (live or 0) + 1
             forget(connection, projection, generation)
             make_generation(connection, projection, generation, indexed=False)
-    runner.catch_up(progress)
+            ends[projection.name] = _END if live is None else _newest(connection, projection, live)
+    try:
+        for end in sorted(set(ends.values())) if as_live else [_END]:
+            further = runner.only(*(p for p in projections if not as_live or ends[p.name] >= end))
+            further.until = end
+            further.catch_up(progress)
+    except BaseException:
+        for projection in projections:
+            forget_build(engine, projection, runner.building[projection.name])
+        raise
     for projection in projections:
         with engine.execution_options(ledger_write=True).begin() as connection:
             index_generation(connection, projection, runner.building[projection.name])
@@ -97,27 +126,70 @@ def build_all_beside(
 
 def compare(engine: Engine, projection: Projection[Any], generation: int) -> Difference:
     """Compare a generation with the live one, row by row and column by column, where the rows are: in the database."""
-    difference = Difference(projection.name)
+    with at_one_moment(engine) as connection:
+        return _compared(connection, projection, generation)
+
+
+def compare_as_live(engine: Engine, runner: Runner, projection: Projection[Any]) -> Difference:
+    """Compare the generation a runner builds with the live one, both as at one position: the live one's.
+
+    So rows that the live view lacks only because it is behind are no difference. Where it goes on meanwhile, the build
+    follows it; its writer stands still for that moment. Live rows from the partitions of a topic may have no such
+    position, one partition being behind another; after ``PATIENCE`` seconds they are compared as they are, and
+    ``lacking`` says how many events the live ones lack.
+    """
+    generation, until = runner.building[projection.name], time.monotonic() + PATIENCE
+    while True:
+        with at_one_moment(engine) as connection:
+            with _live_stands_still(engine, projection) as live:
+                newest = 0
+                if live is not None:
+                    with engine.connect() as looking:
+                        newest = _newest(looking, projection, live)
+                    follower = runner.only(projection)
+                    follower.until = newest
+                    follower.catch_up()
+                position = _newest(connection, projection, generation)  # from here on this one moment is seen
+            lacking = 0 if live is None else position - Runner.accounted(connection, Stand.of(projection, live))
+            if lacking == 0 or time.monotonic() > until:
+                difference = _compared(connection, projection, generation)
+                difference.position, difference.lacking = position, lacking
+                return difference
+        time.sleep(_LOOK)
+
+
+@contextmanager
+def _live_stands_still(engine: Engine, projection: Projection[Any]) -> Iterator[int | None]:
+    """The live generation, which on PostgreSQL nobody writes to meanwhile; on SQLite the build itself has to write."""
+    statement = select(LIVE.c.generation).where(LIVE.c.projection == projection.name)
     with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":  # on SQLite every transaction sees one moment
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        live = connection.scalar(select(LIVE.c.generation).where(LIVE.c.projection == projection.name))
-        fresh = _table_as_made(connection, projection, generation)
-        difference.rows = _count(connection, select(func.count()).select_from(fresh))
-        stored = None if live is None else _table_as_made(connection, projection, live)
-        if stored is None or any(name not in stored.c for name in projection.key):
-            # Never made, or made by a version with another key: no row of it has a counterpart.
-            difference.added = difference.rows
-            found = _first(connection, projection, [select(*_key(projection, fresh))])
-        else:
-            parts = _parts(projection, stored, fresh)
-            difference.added, difference.removed, difference.changed = (
-                _count(connection, select(func.count()).select_from(part.subquery())) for part in parts
-            )
-            found = _first(connection, projection, parts) if not difference.same else []
-        for key in found:
-            old = None if stored is None else _row(connection, projection, stored, key)
-            difference.examples.append((key, old, _row(connection, projection, fresh, key)))
+        live = connection.scalar(statement)
+        if live is not None:
+            lock_generation(connection, Stand.of(projection, live))
+        if engine.dialect.name != "postgresql":
+            connection.rollback()
+        yield live
+
+
+def _compared(connection: Connection, projection: Projection[Any], generation: int) -> Difference:
+    difference = Difference(projection.name)
+    live = connection.scalar(select(LIVE.c.generation).where(LIVE.c.projection == projection.name))
+    fresh = _table_as_made(connection, projection, generation)
+    difference.rows = _count(connection, select(func.count()).select_from(fresh))
+    stored = None if live is None else _table_as_made(connection, projection, live)
+    if stored is None or any(name not in stored.c for name in projection.key):
+        # Never made, or made by a version with another key: no row of it has a counterpart.
+        difference.added = difference.rows
+        found = _first(connection, projection, [select(*_key(projection, fresh))])
+    else:
+        parts = _parts(projection, stored, fresh)
+        difference.added, difference.removed, difference.changed = (
+            _count(connection, select(func.count()).select_from(part.subquery())) for part in parts
+        )
+        found = _first(connection, projection, parts) if not difference.same else []
+    for key in found:
+        old = None if stored is None else _row(connection, projection, stored, key)
+        difference.examples.append((key, old, _row(connection, projection, fresh, key)))
     return difference
 
 
@@ -205,12 +277,12 @@ def forget_build(engine: Engine, projection: Projection[Any], generation: int) -
 
 def _has_caught_up(connection: Connection, projection: Projection[Any], live: int, fresh: int) -> bool:
     """Whether the fresh generation, which is built from the whole log in its order, has all that the live one has."""
+    return _newest(connection, projection, fresh) >= _newest(connection, projection, live)
 
-    def newest(generation: int) -> int:
-        statement = select(func.max(PLACES.c.position)).where(PLACES.c.projection == f"{projection.name}.{generation}")
-        return int(connection.scalar(statement) or 0)
 
-    return newest(fresh) >= newest(live)
+def _newest(connection: Connection, projection: Projection[Any], generation: int) -> int:
+    """The position of the newest event that a generation has dealt with."""
+    return Runner.position(connection, Stand.of(projection, generation))
 
 
 def _bytewise(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:

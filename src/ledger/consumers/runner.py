@@ -16,8 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
 
+from ledger.consumers import outcomes
 from ledger.consumers.generations import Stand, lock_views, make_generation, make_live, may_keep
-from ledger.consumers.log import Log
+from ledger.consumers.log import Entry, Log
 from ledger.consumers.tables import LIVE, PLACES
 from ledger.consumers.turn import StaleRunner, Turn, places_of
 from ledger.consumers.work import Batch
@@ -53,6 +54,8 @@ class Runner:
         self.projections = tuple(projections)
         self.batch = batch
         self.building: dict[str, int] = {}
+        #: The last position to read: for rows that are compared with those of that position.
+        self.until: int | None = None
         #: Whether this process may change the views; ``prepare`` finds out from the database role's rights.
         self.keeps = True
         self._stands: dict[str, Stand] = {}
@@ -80,11 +83,11 @@ class Runner:
                     make_generation(connection, projection, 1)
                     make_live(connection, projection, 1)
 
-    def only(self, projection: Projection[Any]) -> Runner:
-        """A runner of one of these projections, in the generation that this one feeds."""
-        runner = Runner(self.engine, self.log, [projection], batch=self.batch)
-        if projection.name in self.building:
-            runner.building[projection.name] = self.building[projection.name]
+    def only(self, *projections: Projection[Any]) -> Runner:
+        """A runner of some of these projections, in the generations that this one feeds."""
+        runner = Runner(self.engine, self.log, projections, batch=self.batch)
+        names = {projection.name for projection in projections}
+        runner.building = {name: number for name, number in self.building.items() if name in names}
         return runner
 
     def catch_up(self, progress: Callable[[int], None] | None = None) -> int:
@@ -139,7 +142,8 @@ class Runner:
         """Apply one batch to every projection that is behind; returns how many events were read.
 
         Projections that stand at one place, as they commonly all do, are moved on in one transaction. Of two runners at
-        once one applies a batch; the other raises ``StaleRunner``.
+        once one applies a batch; the other raises ``StaleRunner``. An event that is not what was recorded parks its
+        chart in a live view; a build it stops with ``IntegrityFault``.
         """
         with self._reading.connect() as connection:
             stands = self.stands(connection)
@@ -148,12 +152,18 @@ class Runner:
         if until is not None and first >= until:
             return 0
         with _uncollected():
-            batch = Batch(self.log.read(partition, first, self.batch))
+            batch = Batch(self._read(partition, first))
+            if self.building and batch.faults:
+                raise next(iter(batch.faults.values()))  # nothing is made anew from events that were not recorded so
             for place in sorted(set(places.values())):
                 if batch.entries and batch.entries[-1].offset > place:
                     at_place = [stand for stand in stands if places[stand.id] == place]
                     self._take(Turn(self.log, at_place, partition, place, batch))
         return len(batch.entries)
+
+    def _read(self, partition: int, after: int) -> Sequence[Entry]:
+        entries = self.log.read(partition, after, self.batch)
+        return entries if self.until is None else [entry for entry in entries if entry.row.position <= self.until]
 
     def _take(self, turn: Turn) -> None:
         with self._reading.connect() as connection:
@@ -193,6 +203,18 @@ class Runner:
         """How many events a generation has dealt with: applied, parked, or found not to concern it."""
         every = PLACES.c.applied + PLACES.c.parked + PLACES.c.not_concerned
         return int(connection.scalar(select(func.sum(every)).where(PLACES.c.projection == stand.id)) or 0)
+
+    def place(self, connection: Connection) -> int:
+        """The position up to which every one of these views has dealt with all events: what their rows are as at.
+
+        Partitions of a topic may be read further in one than in another; then the first event that is missing counts.
+        """
+        found = []
+        for stand in self.stands(connection):
+            newest = self.position(connection, stand)
+            level = self.accounted(connection, stand) == newest
+            found.append(newest if level else outcomes.without_a_gap(connection, stand.id))
+        return min(found)
 
     def dealt_with(self) -> int:
         """How many events the view that is furthest behind has dealt with."""

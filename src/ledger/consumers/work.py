@@ -3,6 +3,9 @@
 Rows that several events of a batch change are finished and written once. A row that cannot be finished is an error of
 the projection; the batch is then folded again, finishing after each event, so that the event in whose wake it cannot
 be is the one that parks.
+
+An event that is not what was recorded (its leaf hash does not hold) parks its key in every view, also in one that its
+type does not concern: the type may be what was changed.
 """
 
 from __future__ import annotations
@@ -20,9 +23,10 @@ from ledger.consumers import outcomes
 from ledger.consumers.generations import Stand
 from ledger.consumers.log import Entry
 from ledger.consumers.rows import read_rows, write_rows
-from ledger.errors import LedgerError
+from ledger.errors import IntegrityFault, LedgerError
 from ledger.projections.base import Happened, Key
 from ledger.projections.folding import L, finish_line, fold_event, keys_of
+from ledger.store.checked import check_leaf, read_checked
 from ledger.store.codec import read
 from ledger.store.envelope import StoredRow
 
@@ -30,11 +34,15 @@ Concerned = list[tuple[Happened[Any], list[Key]]]
 
 
 class Batch:
-    """Some entries of the log, each event read once for all projections."""
+    """Some entries of the log, each event checked against its leaf hash and read once for all projections.
+
+    ``faults`` are the events that are not what was recorded, by their positions, in the order of the log.
+    """
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = entries
-        self._read: dict[int, Happened[Any] | Exception] = {}
+        self.faults = _faults(entries)
+        self._read: dict[int, Happened[Any] | Exception] = dict(self.faults)
 
     def happened(self, row: StoredRow) -> Happened[Any] | Exception:
         """What an entry's event says, or why it cannot be read."""
@@ -46,6 +54,16 @@ class Batch:
                 found = fault
             self._read[row.position] = found
         return found
+
+
+def _faults(entries: Sequence[Entry]) -> dict[int, IntegrityFault]:
+    found = {}
+    for entry in entries:
+        try:
+            check_leaf(entry.row)
+        except IntegrityFault as fault:
+            found[entry.row.position] = fault
+    return found
 
 
 @dataclass
@@ -98,7 +116,7 @@ def write(connection: Connection, stand: Stand, work: Work) -> None:
 
 def apply_one(connection: Connection, stand: Stand, row: StoredRow) -> bytes:
     """Apply a single stored event, reading it as today's release does; returns its outcome, or raises."""
-    recorded, work = read(row), Work()
+    recorded, work = read_checked(row), Work()
     if not stand.projection.concerns(row.topic):
         return outcomes.NOT_CONCERNED  # parked by a release that did not know its type; this one does
     happened = Happened.of(recorded)
@@ -120,7 +138,7 @@ def _sort(stand: Stand, batch: Batch, entries: Sequence[Entry], waiting: Collect
     work.marks = dict.fromkeys([entry.row.position for entry in entries], outcomes.NOT_CONCERNED)
     for entry in entries:
         row = entry.row
-        if row.topic not in types:
+        if row.topic not in types and row.position not in batch.faults:
             continue
         if row.key in waiting or row.key in work.parked_keys:
             work.park(row)

@@ -53,6 +53,8 @@ from ledger.replay.verified import read_verified
 from ledger.store.envelope import Recorded
 from ledger.store.recorder import Recorder
 
+#: Events that are checked against the content of the note they sign.
+SIGNATURES = ("note.signed", "note.cosigned")
 I = TypeVar("I", bound=Item)  # noqa: E741 - an item
 
 
@@ -93,7 +95,7 @@ class ChartFold:
             self.items[key] = _after(self.items.get(key), recorded.event, trace)
         self.verified = Verified(
             events=self.verified.events + 1,
-            signatures=self.verified.signatures + (trace.type in ("note.signed", "note.cosigned")),
+            signatures=self.verified.signatures + (trace.type in SIGNATURES),
             last_position=trace.position,
             last_leaf=trace.leaf,
         )

@@ -14,7 +14,7 @@ import msgspec
 
 from ledger.clock import to_text
 from ledger.grants import Grant
-from ledger.replay.chart import ChartFold, trace_of
+from ledger.replay.chart import SIGNATURES, ChartFold, trace_of
 from ledger.replay.effective import effective
 from ledger.replay.state import Item, ItemKey, Trace, plain
 from ledger.replay.verified import read_verified
@@ -62,7 +62,7 @@ class ItemChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChartDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """What changed on a chart between two moments; ``verified_events`` were checked to say so."""
+    """What changed on a chart between two moments; what was checked to say so is ``verified_…``."""
 
     chart_id: str
     since: datetime
@@ -72,6 +72,7 @@ class ChartDiff(msgspec.Struct, frozen=True, kw_only=True):
     until_position: int
     as_of: date | None
     verified_events: int
+    verified_signatures: int
     last_leaf: str
     items: tuple[ItemChange, ...]
 
@@ -96,6 +97,7 @@ def diff_of(chart_id: str, events: Sequence[Recorded], grant: Grant, since: date
         until_position=grant.position,
         as_of=grant.as_of,
         verified_events=len(events),
+        verified_signatures=sum(recorded.row.topic in SIGNATURES for recorded in events),
         last_leaf=events[-1].row.leaf.hex() if events else "",
         items=changes_between(chart_id, events, since_position, grant.position, grant.as_of),
     )

@@ -1,51 +1,19 @@
-"""Reading a chart with every event checked: against its leaf hash, and against the order of its stream.
-
-A reader learns of tampering by reading. A changed payload, time, actor or any other field of the envelope no longer
-gives the leaf hash; a removed event leaves a gap in its stream. That the leaves themselves are the ones that were
-sealed, and that no last event of a stream is missing, is what the signed checkpoints prove (``ledger verify``).
-"""
+"""Reading a chart with every event checked (``ledger.store.checked``): leaf hash, and the order of its stream."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ledger.errors import IntegrityFault
 from ledger.grants import Grant
+from ledger.store.checked import check_leaf, in_turn
 from ledger.store.codec import read
-from ledger.store.envelope import Recorded, StoredRow, leaf_of
+from ledger.store.envelope import Recorded, StoredRow
 from ledger.store.recorder import Recorder
 
 
-def check_leaf(row: StoredRow) -> None:
-    """Raise ``IntegrityFault`` unless the row is, byte for byte, what its leaf hash was made over."""
-    if leaf_of(row, row.position, row.recorded_at) != row.leaf:
-        raise IntegrityFault(
-            f"event {row.event_id} ({row.topic}, log position {row.position}) is not what was recorded: "
-            "it no longer gives its leaf hash; compare it with a backup, and run: ledger verify"
-        )
-
-
 def verified(rows: Iterable[StoredRow]) -> Iterator[Recorded]:
-    """Each row with its payload read, once its leaf hash holds and it follows the one before it in its stream.
-
-    The rows are one chart's, from the beginning, in the order of the log. Raises ``IntegrityFault`` naming the event.
-    """
-    versions: dict[str, int] = {}
-    position, recorded_at = 0, ""
-    for row in rows:
-        check_leaf(row)
-        stream = str(row.originator_id)
-        due = versions.get(stream, 0) + 1
-        if row.originator_version != due:
-            raise IntegrityFault(
-                f"event {stream}@{due} is missing from the chart: {row.event_id} follows at log position "
-                f"{row.position}; compare with a backup, and run: ledger verify"
-            )
-        if row.position <= position or row.recorded_at < recorded_at:
-            raise IntegrityFault(f"event {row.event_id} (log position {row.position}) is out of the order of the log")
-        versions[stream] = due
-        position, recorded_at = row.position, row.recorded_at
-        yield read(row)
+    """Each row of a chart with its payload read, once it is checked; raises ``IntegrityFault`` naming the event."""
+    return (read(row) for row in in_turn(rows))
 
 
 def read_verified(recorder: Recorder, grant: Grant, chart_id: str) -> list[Recorded]:

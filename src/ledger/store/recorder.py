@@ -166,6 +166,14 @@ class Recorder(ApplicationRecorder):
         with self.reading() as connection:
             return [row_of(values) for values in connection.execute(statement)]
 
+    def read_stream(self, stream_id: str, *, limit: int | None = None) -> Sequence[StoredRow]:
+        """One stream's events that have their place in the log, in the order of their versions."""
+        statement = select(*LOG.c).where(LOG.c.stream_id == stream_id).order_by(LOG.c.version)
+        if limit is not None:
+            statement = statement.limit(limit)
+        with self.reading() as connection:
+            return [row_of(values) for values in connection.execute(statement)]
+
     def find_command(self, command_id: str) -> Sequence[StoredRow]:
         """The events that a command led to, in their order; empty when it led to none or was never seen."""
         return self._fetch(self._of_command, {"command_id": command_id})

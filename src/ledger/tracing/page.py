@@ -5,15 +5,14 @@ HTML and SVG are built as trees and escaped when they are written out, so that n
 
 from __future__ import annotations
 
-import re
 import textwrap
 from xml.etree import ElementTree as ET
 
 import msgspec
 
+from ledger.printable import safe
+
 WIDTH = 100
-#: Characters that XML cannot hold, though a text may.
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #111; background: #fff; margin: 2rem auto; max-width: 72rem;
@@ -58,7 +57,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 def as_text(page: Page) -> str:
     """The page as text, at most ``WIDTH`` columns wide wherever words can be broken."""
-    lines = [page.title, "=" * min(len(page.title), WIDTH)]
+    lines = [safe(page.title), "=" * min(len(page.title), WIDTH)]
     for line in page.under:
         lines += _wrapped(line, "  ")
     lines.append("")
@@ -74,13 +73,13 @@ def as_text(page: Page) -> str:
 
 
 def _wrapped(sentence: str, indent: str) -> list[str]:
-    return textwrap.wrap(sentence, WIDTH, subsequent_indent=indent, break_long_words=False) or [""]
+    return textwrap.wrap(safe(sentence), WIDTH, subsequent_indent=indent, break_long_words=False) or [""]
 
 
 def _table_lines(table: Table) -> list[str]:
     """A table in columns: the widest ones share what is left of the line, and wrap inside their column."""
     cells = [("", *table.headings)] + [
-        ("*" if number in table.marked else "", *row) for number, row in enumerate(table.rows)
+        ("*" if number in table.marked else "", *map(safe, row)) for number, row in enumerate(table.rows)
     ]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     widths[0] = 1 if table.marked else 0
@@ -148,7 +147,7 @@ def element(tag: str, *children: ET.Element | str, **attributes: str | float | N
     for name, value in attributes.items():
         if value is not None:
             text = value if isinstance(value, str) else f"{round(value, 2):g}"
-            given["class" if name == "Class" else name.replace("_", "-")] = _NOT_XML.sub("\ufffd", text)
+            given["class" if name == "Class" else name.replace("_", "-")] = safe(text)
     made = ET.Element(tag, given)
     last: ET.Element | None = None
     for child in children:
@@ -156,7 +155,7 @@ def element(tag: str, *children: ET.Element | str, **attributes: str | float | N
             made.append(child)
             last = child
         elif last is None:
-            made.text = (made.text or "") + _NOT_XML.sub("\ufffd", child)
+            made.text = (made.text or "") + safe(child)
         else:
-            last.tail = (last.tail or "") + _NOT_XML.sub("\ufffd", child)
+            last.tail = (last.tail or "") + safe(child)
     return made

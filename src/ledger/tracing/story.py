@@ -1,7 +1,8 @@
 """The story of one note, gathered from the log: its events, its service, its disputes, its policies, its readers.
 
 Everything is taken up to the position that the grant names, so that a trace as known at an earlier moment shows what
-was known then. Content of the note is never part of it.
+was known then. Content of the note is never part of it. Every event that the story is taken from is checked against
+its leaf hash, and the chart's own against the order of their streams; where one does not hold, there is no story.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ledger.projections.folding import Folding
 from ledger.projections.policies import in_order, policies
 from ledger.projections.service_notes import ServiceNote
 from ledger.projections.timeliness import timeliness
+from ledger.store.checked import check_leaf, in_turn
 from ledger.store.codec import read
 from ledger.store.envelope import Recorded, row_of
 from ledger.store.recorder import LOG, Recorder
@@ -94,8 +96,11 @@ class Story:
 
 def chart_of_note(recorder: Recorder, note_id: str) -> str:
     """The chart a note belongs to, to ask for a grant with; ``NotFound`` for an id that names no note."""
-    first = recorder.select_events(note_id, limit=1)
-    if not first or first[0].topic != NoteDrafted.TYPE or first[0].chart_id is None:
+    first = recorder.read_stream(note_id, limit=1)
+    if not first:
+        raise NotFound("note", note_id)
+    check_leaf(first[0])
+    if first[0].topic != NoteDrafted.TYPE or first[0].chart_id is None:
         raise NotFound("note", note_id)
     return first[0].chart_id
 
@@ -103,12 +108,12 @@ def chart_of_note(recorder: Recorder, note_id: str) -> str:
 def gather(recorder: Recorder, grant: Grant, note_id: str) -> Story:
     """The story of a note, as known at the grant's position.
 
-    Raises ``NotGranted`` when the grant does not name the note's chart, and ``NotFound`` when there was no such note
-    at that position.
+    Raises ``NotGranted`` when the grant does not name the note's chart, ``NotFound`` when there was no such note at
+    that position, and ``IntegrityFault`` naming the event that is not what was recorded.
     """
     chart_id = chart_of_note(recorder, note_id)
     grant.check(chart_id)
-    rows = recorder.read_chart(chart_id, until=grant.position)
+    rows = list(in_turn(recorder.read_chart(chart_id, until=grant.position)))
     own = [read(row) for row in rows if row.originator_id == note_id]
     drafted = own[0].event if own else None
     if not isinstance(drafted, NoteDrafted):
@@ -147,6 +152,7 @@ def _policies(recorder: Recorder, grant: Grant, drafted: NoteDrafted) -> list[Re
     ours = {rule.id for rule in rules} | {rating.id for rating in ratings}
     found = []
     for row in recorder.read_key(AGENCY_KEY, until=grant.position):
+        check_leaf(row)
         if row.topic in (PolicyAdopted.TYPE, PolicyRetired.TYPE):
             recorded = read(row)
             event = recorded.event
@@ -198,6 +204,8 @@ def _shared_reads(recorder: Recorder, chart_id: str, first: int, last: int) -> I
     wanted = chart_id.encode()
     with recorder.reading() as connection:
         rows = [row_of(values) for values in connection.execute(statement)]
+    for row in rows:
+        check_leaf(row)  # of all of them: a read may not be hidden by taking the chart's id out of it
     yield from _reads((read(row) for row in rows if wanted in row.state), chart_id)
 
 
@@ -220,7 +228,10 @@ def _meet(recorder: Recorder, grant: Grant, story: Story) -> None:
 def _person(recorder: Recorder, grant: Grant, staff_id: str) -> Person:
     name, supervisors = staff_id, []
     for row in recorder.read_key(staff_id, until=grant.position):
-        if row.originator_id == staff_id and row.topic in (StaffRegistered.TYPE, SupervisorAssigned.TYPE):
+        if row.originator_id != staff_id:
+            continue
+        check_leaf(row)
+        if row.topic in (StaffRegistered.TYPE, SupervisorAssigned.TYPE):
             event = read(row).event
             if isinstance(event, StaffRegistered):
                 name = str(event.name)
