@@ -144,7 +144,8 @@ def test_psc_6_the_grid_of_weeks(agency: Agency) -> None:
             supervisor_id=agency.supervisor,
             started_at=started,
             ended_at=started + timedelta(minutes=45),
-        )
+        ),
+        agency.supervisor,
     )
     known = agency.clock.now()
     agency.clock.advance(timedelta(minutes=1))
@@ -155,7 +156,8 @@ def test_psc_6_the_grid_of_weeks(agency: Agency) -> None:
             supervisor_id=agency.supervisor,
             planned_for=date(2025, 11, 12),
             reason="supervisor ill",
-        )
+        ),
+        agency.supervisor,
     )
     agency.do(
         RecordTimeOff(

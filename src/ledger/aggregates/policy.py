@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from ledger.aggregates.base import Aggregate, Given, decides, refuse
-from ledger.aggregates.standing import check_standing
 from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, Text, event
 from ledger.errors import Reasons
 from ledger.policies.adoptable import adoptable_readings
@@ -110,7 +109,6 @@ class Policy(Aggregate):
                 f"this reading has no version {command.policy_version!r}",
                 f"use one of {', '.join(versions)}",
             )
-        check_standing(reasons, given, command.NAME, None)
         reasons.refuse_if_any()
         self.record(
             PolicyAdopted(
@@ -134,7 +132,6 @@ class Policy(Aggregate):
         reasons.unless(
             command.last_day >= adopted.effective_from, "last_day", f"it took effect on {adopted.effective_from}"
         )
-        check_standing(reasons, given, command.NAME, None)
         reasons.refuse_if_any()
         self.record(
             PolicyRetired(

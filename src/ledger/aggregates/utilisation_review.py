@@ -54,6 +54,10 @@ class UtilisationReview(Aggregate):
             raise TypeError(f"a utilisation review cannot hold {event.TYPE}")
         self.key = event.staff_id
 
+    def owners(self, command: Command, given: Given) -> frozenset[str]:
+        """Whose figures they are."""
+        return frozenset({command.staff_id if isinstance(command, ReviewUtilisation) else self.key})
+
     @decides(ReviewUtilisation, on="review_id", creates=True)
     def review(self, command: ReviewUtilisation, given: Given) -> None:
         reasons = Reasons()
