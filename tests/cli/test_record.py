@@ -147,10 +147,12 @@ def test_the_same_command_from_many_processes_has_one_effect(terminal: Terminal)
     assert terminal.head() == 2
 
 
-def test_people_do_not_record_what_the_service_records_itself(terminal: Terminal) -> None:
-    done = terminal.run("--as", "system:x", "record", "grant-access", "--stdin", stdin="{}")
+@pytest.mark.parametrize("command", ["grant-access", "review-utilisation"])
+def test_people_do_not_record_what_the_service_records_itself(terminal: Terminal, command: str) -> None:
+    """An access; and the figures of a review (PSC-5), which come from the view by ``utilisation --review``."""
+    done = terminal.run("--as", "system:setup", "record", command, "--stdin", stdin="{}")
     assert done.returncode == 2
-    assert b"No such command 'grant-access'" in done.stderr
+    assert f"No such command '{command}'".encode() in done.stderr
 
 
 #: Text in any script: everything but control characters and halves of characters.

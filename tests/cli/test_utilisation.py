@@ -109,6 +109,15 @@ def test_a_week_is_shown_and_reviewed_by_itself(agency: Agency) -> None:
     assert "week of 2025-11-03: 1.00 h billable of 26.25 h target" in agency.run(*words).stdout
 
 
+def test_psc_5_nobody_reviews_their_own_figures(agency: Agency) -> None:
+    for actor in (agency.worker, agency.supervisor):
+        words = ("utilisation", "--staff", actor, "--month", "2025-11", "--review")
+        done = agency.run(*words, actor=actor)
+        assert done.exit_code != 0
+        assert "actor: nobody reviews their own figures (the supervisor reviews them)" in str(done.exception)
+    assert reviews(agency) == []
+
+
 def test_a_system_does_not_review(agency: Agency) -> None:
     done = agency.run("utilisation", "--staff", agency.worker, "--month", "2025-11", "--review", actor="system:cron")
     assert isinstance(done.exception, Refused)
