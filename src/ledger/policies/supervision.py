@@ -7,7 +7,8 @@ of medium confidence; the answer says so.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Literal
 
@@ -16,6 +17,7 @@ import msgspec
 from ledger.policies.provenance import Confidence, Provenance, load_data
 
 SupervisionValue = Literal["full", "non", "excused"]
+_NONE = timedelta()
 
 
 class WeeklyRule(Provenance, frozen=True, kw_only=True):
@@ -66,6 +68,16 @@ class WeekFacts(msgspec.Struct, frozen=True, kw_only=True):
     group_minutes: tuple[int, ...] = ()
     direct_counselling_minutes: int = 0
     registration: str | None = None
+    #: Minutes that sessions share with others: they are not in the lists above a second time.
+    overlapping_minutes: int = 0
+
+
+class Sitting(msgspec.Struct, frozen=True, kw_only=True):
+    """A session of supervision that was held, from when and for how long."""
+
+    started_at: datetime
+    minutes: int
+    group: bool
 
 
 class SupervisionRating(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +139,38 @@ def _check(facts: WeekFacts) -> None:
         raise ValueError("days off must lie within the scheduled days, and minutes cannot be negative")
 
 
+def counted_once(sittings: Iterable[Sitting]) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """The minutes that each session adds, individual and group, and those that were recorded twice (PSC-6, PSC-7).
+
+    Nobody sits in two sessions at a time: minutes that sessions share count once, and as group supervision where one of
+    them was in a group, since whoever sat there was not supervised alone.
+    """
+    covered: list[tuple[datetime, datetime]] = []
+    added: dict[bool, list[int]] = {True: [], False: []}
+    twice = 0
+    for one in sorted(sittings, key=lambda s: (not s.group, s.started_at, s.minutes)):
+        end = one.started_at + timedelta(minutes=one.minutes)
+        shared = sum(
+            (min(end, b) - max(one.started_at, a) for a, b in covered if a < end and one.started_at < b), _NONE
+        )
+        minutes = one.minutes - int(shared.total_seconds() // 60)
+        added[one.group].append(minutes)
+        twice += one.minutes - minutes
+        covered = _joined([*covered, (one.started_at, end)])
+    return tuple(added[False]), tuple(added[True]), twice
+
+
+def _joined(spans: list[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """The same time in spans that do not touch."""
+    joined: list[tuple[datetime, datetime]] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
 def rate_week(facts: WeekFacts) -> SupervisionRating:
     """PSC-6 for one week: Full from the least minutes on, Non below, excused when the whole week was off.
 
@@ -141,6 +185,8 @@ def rate_week(facts: WeekFacts) -> SupervisionRating:
     steps = [f"individual supervision in the week of {monday.isoformat()}: {parts} = {minutes} min"]
     if group:
         steps.append(f"{group} min of group supervision do not count here")
+    if facts.overlapping_minutes:
+        steps.append(f"{facts.overlapping_minutes} min were recorded in two sessions at a time and count once")
     value: SupervisionValue
     above = minutes > rule.band_to_minutes
     if facts.days_off == facts.scheduled_days:
