@@ -118,6 +118,46 @@ def test_a_policy_adopted_after_the_signature_for_an_earlier_day_is_told_apart_f
     assert in_force(known, "PSC-13").outcome == "late"
 
 
+def test_a_verdict_that_a_later_policy_changed_is_restated_with_what_it_was_and_why(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.sign(at("2026-11-24 12:00"))
+    assert clinic.trace().restated == ()
+    clinic.adopt("PSC-13", "3-business-days", date(2026, 11, 1), at("2026-12-01 09:00"))
+    trace = clinic.trace()
+    (one,) = trace.restated
+    assert (one.rule_id, one.reading_then, one.outcome_then) == ("PSC-13", "72-elapsed-hours", "late")
+    assert (one.reading_now, one.outcome_now) == ("3-business-days", "on_time")
+    assert one.known_at == at("2026-11-24 12:00")
+    (number,) = one.events
+    assert trace.events[number - 1].type == "policy.adopted"
+    said = " ".join(answer(trace))
+    assert "On time (restated) under PSC-13" in said
+    assert (
+        "Restated: by what was known when the note was signed (Tue 2026-11-24 12:00 -08:00), PSC-13 was read as "
+        "72-elapsed-hours: LATE, due Mon 2026-11-23 15:00 -08:00. Now it is read as 3-business-days: on time, due "
+        "Wed 2026-11-25 23:59:59 -08:00. Because of event"
+    ) in said
+    assert "recorded Tue 2026-12-01 09:00 -08:00 by system:setup" in said
+    assert clinic.trace(known=at("2026-11-30 09:00")).restated == ()
+
+
+def test_a_policy_adopted_before_the_signature_restates_nothing(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.adopt("PSC-13", "3-business-days", date(2026, 11, 1), at("2026-11-23 11:00"))
+    clinic.sign(at("2026-11-24 12:00"))
+    assert clinic.trace().restated == ()
+
+
+def test_an_unsigned_note_is_restated_against_the_end_of_its_service(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.adopt("PSC-13", "3-business-days", date(2026, 11, 1), at("2026-11-24 11:00"))
+    (one,) = clinic.trace().restated
+    assert (one.outcome_then, one.outcome_now) == ("overdue", "pending")
+
+
 def test_a_policy_changed_between_service_and_signature_does_not_rewrite_the_rule_of_the_day(clinic: Clinic) -> None:
     clinic.serve(at("2026-11-20 15:00"))
     clinic.adopt("PSC-13", "3-business-days", date(2026, 11, 21), at("2026-11-21 09:00"))

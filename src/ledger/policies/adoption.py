@@ -19,7 +19,8 @@ from ledger.policies.deadline_rules import RuleBook, RuleError, rule_book
 class Adoption(msgspec.Struct, frozen=True, kw_only=True):
     """One adoption: from ``effective_from`` the agency reads a rule in one way, in one version.
 
-    ``retired_on`` is the first day on which it no longer holds. ``program`` None is the whole agency.
+    ``retired_on`` is the first day on which it no longer holds. ``program`` None is the whole agency. ``recorded_at``
+    and ``retired_recorded_at`` say since when that is known, as UTC text that sorts by time; empty is since ever.
     """
 
     rule_id: str
@@ -28,6 +29,8 @@ class Adoption(msgspec.Struct, frozen=True, kw_only=True):
     effective_from: date
     retired_on: date | None = None
     program: str | None = None
+    recorded_at: str = ""
+    retired_recorded_at: str = ""
 
     def holds(self, rule_id: str, program: str, day: date) -> bool:
         """Whether this adoption speaks of the rule, in the program, on the day."""
@@ -43,6 +46,28 @@ class Adoption(msgspec.Struct, frozen=True, kw_only=True):
         until = "" if self.retired_on is None else f", until {self.retired_on} (not included)"
         whom = "the agency" if self.program is None else f"program {self.program}"
         return f"{whom} adopted {self.rule_id} read as {self.reading}@{self.version} from {self.effective_from}{until}"
+
+
+def known_by(adoptions: Iterable[Adoption], at: str) -> tuple[Adoption, ...]:
+    """The adoptions as they were known at a time (UTC text): those recorded later are not there, nor later ends."""
+    return tuple(
+        msgspec.structs.replace(a, retired_on=None, retired_recorded_at="") if a.retired_recorded_at > at else a
+        for a in adoptions
+        if a.recorded_at <= at
+    )
+
+
+def learned_since(adoptions: Iterable[Adoption], at: str, program: str, service_date: date) -> tuple[str, ...]:
+    """What was recorded after a time (UTC text) about the readings of an earlier service date, in words."""
+    said = []
+    for one in adoptions:
+        if one.program not in (None, program) or one.effective_from > service_date:
+            continue
+        if one.recorded_at > at:
+            said.append(f"{one.words()}, recorded {one.recorded_at}")
+        elif one.retired_recorded_at > at and one.retired_on is not None and one.retired_on <= service_date:
+            said.append(f"{one.words()}, an end recorded {one.retired_recorded_at}")
+    return tuple(said)
 
 
 class InForce(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from ledger.store.recorder import Recorder
 from ledger.tracing.changes import Verdicts, changes, evaluate
 from ledger.tracing.findings import Adopted, Asked, Contested, Limit, Opinion, Signed, Trace, TracedEvent
 from ledger.tracing.knowledge import knowledge, readings
+from ledger.tracing.restated import restated_verdicts
 from ledger.tracing.story import Story, gather, recorded_at
 from ledger.tracing.words import in_words
 
@@ -68,6 +69,7 @@ def trace_note(recorder: Recorder, grant: Grant, note_id: str, *, as_at: datetim
         opinions=tuple(_opinion(verdict, _claimed(by_claimed, verdict), note) for verdict in verdicts.values()),
         limits=_limits(service, verdicts, known),
         adopted=_adopted(story, service, note),
+        restated=tuple(restated_verdicts(story, note, verdicts, as_at, zone)),
         requests=tuple(_asked(story, note, verdicts, zone)),
         changes=tuple(changes(story, as_at)),
         disputes=tuple(_disputes(story, zone)),
