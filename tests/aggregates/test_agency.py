@@ -55,6 +55,21 @@ def test_only_a_rule_a_reading_and_a_version_that_are_on_file_are_adopted() -> N
         given().when(wrong, by="system:setup").then_refused(field, words)
 
 
+def test_a_calendar_is_adopted_for_one_program_in_its_zone() -> None:
+    open_friday = msgspec.structs.replace(
+        ADOPT, rule_id="CALENDAR", reading="us-ca-agency-open-black-friday", policy_version="1", program="psc"
+    )
+    given().when(open_friday, by="system:setup").then_a(PolicyAdopted, rule_id="CALENDAR", program="psc")
+    everywhere = msgspec.structs.replace(open_friday, program=None)
+    given().when(everywhere, by="system:setup").then_refused(
+        "program", "a calendar is adopted for one program (name one of psc, ecm, css"
+    )
+    elsewhere = msgspec.structs.replace(open_friday, reading="us-mo-agency")
+    given().when(elsewhere, by="system:setup").then_refused(
+        "reading", "of another zone than program psc (use one of us-ca-agency, us-ca-agency-open-black-friday)"
+    )
+
+
 def test_an_adopted_reading_is_retired_once() -> None:
     command = RetirePolicy(policy_id=POLICY, last_day=date(2026, 3, 31), reason="new contract")
     retired = PolicyRetired(

@@ -302,6 +302,22 @@ def test_a_retirement_recorded_after_the_signature_restates_too(chart: Chart) ->
     assert "an end recorded 2026-12-01" in one.because[0]
 
 
+def test_the_month_counts_by_the_calendar_adopted_for_the_service_date() -> None:
+    row = Chart().serve("2026-11-24 15:00").draft("2026-11-24 16:00").sign("2026-12-01 09:00").row
+    known = (adoption("3-business-days", date(2026, 1, 1)),)
+    open_friday = Adoption(
+        rule_id="CALENDAR",
+        reading="us-ca-agency-open-black-friday",
+        version="1",
+        effective_from=date(2026, 11, 1),
+        program="psc",
+    )
+    assert tally([row], "PSC-13", AS_ADOPTED, *known).counts == {"on_time": 1}
+    assert tally([row], "PSC-13", AS_ADOPTED, *known, open_friday).counts == {"late": 1}
+    later = msgspec.structs.replace(open_friday, effective_from=date(2026, 11, 25))
+    assert tally([row], "PSC-13", AS_ADOPTED, *known, later).counts == {"on_time": 1}
+
+
 def test_nobody_having_adopted_a_reading_the_default_is_marked_as_one(chart: Chart) -> None:
     row = chart.draft("2026-11-21 10:00").sign("2026-11-21 11:00").row
     found = standings(row, (), at("2026-12-01 09:00"))

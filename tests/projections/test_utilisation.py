@@ -111,6 +111,11 @@ def test_psc_1_minutes_by_day_week_and_month_beside_the_target() -> None:
     assert weeks["2025-11-10"].target_minutes == 4 * 315
 
 
+def test_psc_4_the_days_worked_go_by_the_calendar_that_was_adopted() -> None:
+    story = adopt(Story().staff().client(), "CALENDAR", "us-ca-agency-open-black-friday", "psc")
+    assert summary(story).adopted.days_worked == summary(Story().staff().client()).adopted.days_worked + 1
+
+
 def test_psc_2_a_new_hire_is_asked_for_half_and_the_readings_differ() -> None:
     story = Story().staff(hired_on=date(2025, 10, 20))
     found = summary(story)

@@ -8,11 +8,12 @@ the answer says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import date
 
 import msgspec
 
+from ledger.policies.calendar import CALENDAR_RULE
 from ledger.policies.deadline_rules import RuleBook, RuleError, rule_book
 
 
@@ -57,11 +58,13 @@ def known_by(adoptions: Iterable[Adoption], at: str) -> tuple[Adoption, ...]:
     )
 
 
-def learned_since(adoptions: Iterable[Adoption], at: str, program: str, service_date: date) -> tuple[str, ...]:
-    """What was recorded after a time (UTC text) about the readings of an earlier service date, in words."""
+def learned_since(
+    adoptions: Iterable[Adoption], at: str, rules: Container[str], program: str, service_date: date
+) -> tuple[str, ...]:
+    """What was recorded after a time (UTC text) about how these rules are read on an earlier date, in words."""
     said = []
     for one in adoptions:
-        if one.program not in (None, program) or one.effective_from > service_date:
+        if one.rule_id not in rules or one.program not in (None, program) or one.effective_from > service_date:
             continue
         if one.recorded_at > at:
             said.append(f"{one.words()}, recorded {one.recorded_at}")
@@ -136,6 +139,28 @@ def in_force(
         version=chosen.version,
         adoption=chosen,
         reasons=(f"for a service of {service_date}: {chosen.words()}", *passed),
+    )
+
+
+def adopted_calendar(adoptions: Iterable[Adoption], program: str, day: date) -> str | None:
+    """The calendar adopted for a program and a day, by id; None where its own holds, the rule book's."""
+    holding = holding_adoption(adoptions, CALENDAR_RULE, program, day)
+    return None if holding is None else holding.reading
+
+
+def calendar_in_force(adoptions: Iterable[Adoption], program: str, day: date) -> InForce:
+    """Which calendar business days are counted by, for a program and a day, with the reasons."""
+    holding = holding_adoption(adoptions, CALENDAR_RULE, program, day)
+    own = rule_book().program(program).calendar
+    said = f"nobody had adopted a calendar for {day}: {own} is that of program {program}"
+    return InForce(
+        rule_id=CALENDAR_RULE,
+        program=program,
+        day=day,
+        reading=own if holding is None else holding.reading,
+        version=None if holding is None else holding.version,
+        adoption=holding,
+        reasons=(said if holding is None else f"for a service of {day}: {holding.words()}",),
     )
 
 

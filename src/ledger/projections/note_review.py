@@ -12,7 +12,8 @@ from datetime import date, datetime
 import msgspec
 
 from ledger.clock import to_text
-from ledger.policies.adoption import Adoption, adopted_readings, known_by, learned_since
+from ledger.policies.adoption import Adoption, adopted_calendar, adopted_readings, known_by, learned_since
+from ledger.policies.calendar import CALENDAR_RULE
 from ledger.policies.deadline_rules import Rule, RuleBook, pick, pick_rating, rule_book, split_selector
 from ledger.projections.service_notes import Rated, ServiceNote, rate_note, to_rated
 
@@ -113,7 +114,7 @@ def standings(
     used, known = book or rule_book(), tuple(adoptions)
     now = _standings(row, known, as_at, used)
     since = settled_at(row)
-    if not learned_since(known, since, row.program, date.fromisoformat(row.service_day)):
+    if not _learned(row, known):
         return now
     then = {s.rated.rule_id: s.rated for s in _standings(row, known_by(known, since), as_at, used) if s.adopted}
     return tuple(
@@ -132,14 +133,23 @@ def settled_at(row: ServiceNote) -> str:
     return to_text(datetime.fromisoformat(row.ended_at))
 
 
+def _learned(row: ServiceNote, adoptions: tuple[Adoption, ...]) -> tuple[str, ...]:
+    """What was recorded since then about the rules that govern this service, or about its calendar."""
+    day = date.fromisoformat(row.service_day)
+    rules, ratings = rule_book().governing(row.document, row.program, day)
+    concerned = {CALENDAR_RULE, *(rule.id for rule in rules), *(rating.id for rating in ratings)}
+    return learned_since(adoptions, settled_at(row), concerned, row.program, day)
+
+
 def _standings(
     row: ServiceNote, adoptions: tuple[Adoption, ...], as_at: datetime, used: RuleBook
 ) -> tuple[Standing, ...]:
     day = date.fromisoformat(row.service_day)
     adopted = adopted_readings(adoptions, row.program, day, book=used)
+    calendar = adopted_calendar(adoptions, row.program, day)
     rated = row.verdicts
-    if row.state != "signed" or not _versions_of_the_day(adopted, day, used):
-        found = rate_note(row, row.note(row.note_id), as_at=as_at, adopted=adopted)
+    if row.state != "signed" or calendar is not None or not _versions_of_the_day(adopted, day, used):
+        found = rate_note(row, row.note(row.note_id), as_at=as_at, adopted=adopted, calendar=calendar)
         rated = tuple(to_rated(verdict) for verdict in found.verdicts)
     rules, ratings = used.governing(row.document, row.program, day)
     chosen = {rule.id: rule.default for rule in rules} | {rating.id: rating.default for rating in ratings}
@@ -224,7 +234,7 @@ def _restated(
                 note_id=row.note_id,
                 then=found.known_then,
                 now=found.rated,
-                because=learned_since(adoptions, settled_at(row), row.program, date.fromisoformat(row.service_day)),
+                because=_learned(row, adoptions),
             )
 
 

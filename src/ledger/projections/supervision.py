@@ -209,7 +209,7 @@ def _week(
 ) -> GridWeek:
     monday, sunday = days[0], days[-1]
     own = sorted((one for one in sessions if monday <= one.day(zone) <= sunday), key=lambda one: one.day(zone))
-    scheduled = workdays(member, [day for day in days if member.employed_on(day)])
+    scheduled = workdays(member, [day for day in days if member.employed_on(day)], adoptions)
     off = sum(1 for day in scheduled if day.worked == 0)
     known = any(member.schedule_on(day) is not None for day in days)
     registration = _registration(member, monday, sunday)

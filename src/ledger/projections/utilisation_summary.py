@@ -231,7 +231,7 @@ def _verdicts(
     measure = chosen.get("PSC-3", rules.measures[0].id)
     ramp = chosen.get("PSC-2", rules.ramps[0].id)
     floor = chosen.get("PSC-4", rules.floors[0].id)
-    days = workdays(member, days_between(first, last))
+    days = workdays(member, days_between(first, last), adoptions)
     before = _before(member, days)
     found: list[Verdict] = []
     for row in rules.measures:
@@ -288,7 +288,7 @@ def _before(member: StaffMember, days: Sequence[Workday]) -> tuple[str, ...]:
         steps.append(f"no schedule is recorded for {member.name}: record one (set-schedule) to count days worked")
     elif not days:
         steps.append("the schedule has no workday in this period")
-    if calendar_of(member) is None:
+    if calendar_of(member, date.max) is None:
         steps.append(f"no calendar is known for {', '.join(member.programs) or 'no program'}: no holiday is counted")
     closed = [day for day in days if day.holiday is not None]
     steps += [f"{day.day.isoformat()} is an agency holiday: {day.holiday}" for day in closed]
@@ -300,7 +300,7 @@ def _week(member: StaffMember, services: Services, adoptions: Sequence[Adoption]
     rules = productivity_rules(monday)
     chosen, _ = _adopted(adoptions, member, monday)
     minutes = _measured(in_week, monday, chosen.get("PSC-3", rules.measures[0].id))
-    days = workdays(member, days_between(monday, monday + timedelta(days=6)))
+    days = workdays(member, days_between(monday, monday + timedelta(days=6)), adoptions)
     figure = week_figure(
         monday,
         minutes,

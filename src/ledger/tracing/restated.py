@@ -1,7 +1,7 @@
 """What a policy recorded afterwards made of a verdict: what it was by what was known then, what it is now, and why.
 
 An adoption may take effect on an earlier day than the one on which it is recorded. It then changes the reading in
-force for services that were judged before; the trace never lets that pass for the verdict that always was (design §1.9).
+force for services that were judged before; the trace never lets that pass for the verdict that always was (§1.9).
 """
 
 from __future__ import annotations
