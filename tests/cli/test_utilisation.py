@@ -189,7 +189,7 @@ def test_psc_6_the_grid_of_weeks(agency: Agency) -> None:
     words = ("supervision", "--staff", agency.worker, "--from", "2025-11-03", "--to", "2025-11-30")
     (one,) = agency.read(*words)["staff"]
     assert [week["adopted"] for week in one["weeks"]] == ["full", "non", "non", "excused"]
-    assert one["counts"] == {"full": 1, "non": 2, "excused": 1}
+    assert one["counts"] == {"full": 1, "non": 2, "excused": 1, "not_rated": 0}
     assert [week["registration"] for week in one["weeks"]] == [None, "asw", "asw", "asw"]
     printed = agency.run(*words, "--steps").stdout
     assert "missed 2025-11-12: supervisor ill" in printed

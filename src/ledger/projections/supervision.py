@@ -142,7 +142,7 @@ class GridWeek(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Grid(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker's weeks, and how many of them were Full, Non and excused under the adopted reading."""
+    """A worker's weeks, and how many of them were Full, Non, excused and not rated under the adopted reading."""
 
     staff_id: str
     name: str
@@ -185,7 +185,7 @@ def grid(
         if any(member.employed_on(day) for day in days):
             weeks.append(_week(member, mine, counted, adoptions, days, zone, today))
         monday += timedelta(days=7)
-    counts = {"full": 0, "non": 0, "excused": 0}
+    counts = {"full": 0, "non": 0, "excused": 0, "not_rated": 0}
     for week in weeks:
         if week.over:
             counts[week.adopted] += 1
@@ -217,6 +217,7 @@ def _week(
     individual, group, twice = counted_once(one.sitting() for one in own if one.held)
     facts = WeekFacts(
         week_of=monday,
+        programs=member.programs,
         individual_minutes=individual,
         group_minutes=group,
         overlapping_minutes=twice,
