@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from ledger.aggregates.base import Actor, Aggregate, Change, handler_of
 from ledger.aggregates.everything import AGGREGATES
 from ledger.aggregates.staff import Staff
+from ledger.aggregates.standing import decide
 from ledger.aggregates.vocabulary import Command, Event
 from ledger.clock import to_text
 from ledger.errors import Reason, Refused
@@ -91,7 +92,7 @@ class Past:
         aggregate = handler.aggregate(target) if handler.creates else self._aggregates[target]
         before = vars(aggregate).copy()
         try:
-            handler.decide(aggregate, command, world)
+            decide(aggregate, command, world)
         except Refused as refused:
             assert not aggregate.collect_events(), "a refused command decides nothing"
             assert vars(aggregate) == before, "a refused command changes nothing"

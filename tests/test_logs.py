@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.application.chart import ask, open_chart
+from tests.application.chart import SETUP, ask, open_chart
 from tests.sample import ANN, CLIENT, NOTE, ident
 
 from ledger.aggregates.client_events import CorrectClientDetails, RegisterClient
@@ -56,7 +56,7 @@ def test_a_command_carried_out_is_one_line_with_its_ids(sqlite_ledger: Ledger, l
         command=RegisterClient(
             client_id=CLIENT, name=PersonName(family="Quixote", given="Zebulon"), birth_date=date(1980, 1, 1)
         ),
-        actor_id="system:intake",
+        actor_id="system:setup",
         purpose="treatment",
         command_id=ident("register"),
         correlation_id="visit-42",
@@ -91,7 +91,7 @@ def test_no_line_holds_what_a_chart_says(sqlite_ledger: Ledger, lines: Lines) ->
     named = PersonName(family="Quixote", given="Zebulon")
     content = NoteContent(sections={"Xanthippe": "takes zolpidem"}, no_plan_reason="K\u00f6nigsallee")
     for command, by in (
-        (CorrectClientDetails(client_id=CLIENT, reason="Zebulon", name=named, phone="K\u00f6nigsallee"), "system:x"),
+        (CorrectClientDetails(client_id=CLIENT, reason="Zebulon", name=named, phone="K\u00f6nigsallee"), SETUP),
         (WriteNote(note_id=NOTE, content=content), ANN),
         (WriteNote(note_id=ident("Quixote"), content=content), ANN),
         (SignNote(note_id=NOTE, late_reason="zolpidem"), ANN),

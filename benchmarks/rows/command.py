@@ -82,7 +82,7 @@ class Clinician:
                 )
             )
 
-    def give(self, command: Command, actor: str = "system:benchmark") -> None:
+    def give(self, command: Command, actor: str = "system:setup") -> None:
         """Carry out one command under an id of its own."""
         request = Request(command=command, actor_id=actor, purpose="treatment", command_id=self._ids.new())
         self.ledger.execute(request)

@@ -6,7 +6,7 @@ from datetime import date
 
 import msgspec
 from tests.notation import given, of
-from tests.sample import ANN, BOB, CLIENT, CLINICIAN, EVERYBODY, NOBODY, SUE, ident, moment
+from tests.sample import ANN, BOB, CLIENT, CLINICIAN, EVERYBODY, NOBODY, SUE, SUPERVISOR, ident, moment
 
 from ledger.aggregates.access import AccessGranted, ChartShown, GrantAccess
 from ledger.aggregates.policy import AdoptPolicy, PolicyAdopted, PolicyRetired, RetirePolicy
@@ -46,13 +46,28 @@ HELD = SupervisionHeld(
 
 
 def test_a_reading_of_a_rule_is_adopted_from_a_day_on() -> None:
-    given().when(ADOPT, by="system:board").then(*ADOPTED.events)
+    given().when(ADOPT, by="system:setup").then(*ADOPTED.events)
 
 
 def test_only_a_rule_a_reading_and_a_version_that_are_on_file_are_adopted() -> None:
     for field, words in (("rule_id", "there is no rule"), ("reading", "no reading"), ("policy_version", "no version")):
         wrong = msgspec.structs.replace(ADOPT, **{field: "made up"})
-        given().when(wrong, by="system:board").then_refused(field, words)
+        given().when(wrong, by="system:setup").then_refused(field, words)
+
+
+def test_a_calendar_is_adopted_for_one_program_in_its_zone() -> None:
+    open_friday = msgspec.structs.replace(
+        ADOPT, rule_id="CALENDAR", reading="us-ca-agency-open-black-friday", policy_version="1", program="psc"
+    )
+    given().when(open_friday, by="system:setup").then_a(PolicyAdopted, rule_id="CALENDAR", program="psc")
+    everywhere = msgspec.structs.replace(open_friday, program=None)
+    given().when(everywhere, by="system:setup").then_refused(
+        "program", "a calendar is adopted for one program (name one of psc, ecm, css"
+    )
+    elsewhere = msgspec.structs.replace(open_friday, reading="us-mo-agency")
+    given().when(elsewhere, by="system:setup").then_refused(
+        "reading", "of another zone than program psc (use one of us-ca-agency, us-ca-agency-open-black-friday)"
+    )
 
 
 def test_an_adopted_reading_is_retired_once() -> None:
@@ -65,9 +80,9 @@ def test_an_adopted_reading_is_retired_once() -> None:
         last_day=date(2026, 3, 31),
         reason="new contract",
     )
-    given(ADOPTED).when(command, by="system:board").then(retired)
+    given(ADOPTED).when(command, by="system:setup").then(retired)
     early = RetirePolicy(policy_id=POLICY, last_day=date(2025, 12, 31), reason="x")
-    given(ADOPTED.and_then(retired)).when(early, by="system:board").then_refused(
+    given(ADOPTED.and_then(retired)).when(early, by="system:setup").then_refused(
         "policy_id", "was retired as of 2026-03-31", ("last_day", "it took effect on 2026-01-01")
     )
 
@@ -102,7 +117,7 @@ def test_psc_6_a_session_that_did_not_take_place_is_recorded_with_its_reason() -
         SupervisionMissed(supervisee_id=ANN, supervisor_id=SUE, planned_for=date(2026, 1, 2), reason="pto")
     )
     alone = msgspec.structs.replace(command, supervisor_id=ANN)
-    given(CLINICIAN).when(alone, by=SUE).then_refused(
+    given(CLINICIAN, SUPERVISOR).when(alone, by=SUE).then_refused(
         "supervisor_id", "does not have the role supervisor", ("supervisor_id", "nobody supervises themselves")
     )
 
@@ -110,8 +125,10 @@ def test_psc_6_a_session_that_did_not_take_place_is_recorded_with_its_reason() -
 def test_a_session_is_marked_as_entered_in_error_once() -> None:
     command = MarkSupervisionInError(session_id=SESSION, reason="wrong week")
     error = SupervisionEnteredInError(supervisee_id=ANN, reason="wrong week")
-    given(of(SESSION, HELD)).when(command, by=SUE).then(error)
-    given(of(SESSION, HELD, error)).when(command, by=SUE).then_refused("session_id", "entered in error already")
+    given(*EVERYBODY, of(SESSION, HELD)).when(command, by=SUE).then(error)
+    given(*EVERYBODY, of(SESSION, HELD, error)).when(command, by=SUE).then_refused(
+        "session_id", "entered in error already"
+    )
 
 
 def test_psc_5_reviewed_figures_are_frozen() -> None:

@@ -28,7 +28,7 @@ from ledger.aggregates.client_events import (
 from ledger.aggregates.staff import PersonName
 from ledger.projections.caseload import caseload
 
-BY = "system:intake"
+BY = "system:setup"
 NAME = PersonName(family="Doe", given="Jo")
 OTHER, DIAGNOSIS = ident("other"), ident("diagnosis")
 ILL = A_CLIENT.and_then(

@@ -34,16 +34,16 @@ SIGNED = PlanClientSigned(client_id=CLIENT, plan_version=1, signed_by="Jo Doe", 
 
 def test_a_plan_is_drafted_for_a_client() -> None:
     command = DraftPlan(plan_id=PLAN, client_id=CLIENT, program="psc", goals=GOALS)
-    given(A_CLIENT).when(command, by=ANN).then(PlanDrafted(client_id=CLIENT, program="psc", goals=GOALS))
+    given(CLINICIAN, A_CLIENT).when(command, by=ANN).then(PlanDrafted(client_id=CLIENT, program="psc", goals=GOALS))
 
 
 def test_psc_19_a_plan_has_goals_numbered_once() -> None:
-    given().when(DraftPlan(plan_id=PLAN, client_id=CLIENT, program="psc", goals=()), by=ANN).then_refused(
+    given(CLINICIAN).when(DraftPlan(plan_id=PLAN, client_id=CLIENT, program="psc", goals=()), by=ANN).then_refused(
         "client_id", "no such client", ("goals", "needs at least one goal")
     )
-    given(A_CLIENT).when(DraftPlan(plan_id=PLAN, client_id=CLIENT, program="psc", goals=TWICE), by=ANN).then_refused(
-        "goals", "goal numbers come twice: 1", ("goals", "objective numbers come twice: 1.1")
-    )
+    given(CLINICIAN, A_CLIENT).when(
+        DraftPlan(plan_id=PLAN, client_id=CLIENT, program="psc", goals=TWICE), by=ANN
+    ).then_refused("goals", "goal numbers come twice: 1", ("goals", "objective numbers come twice: 1.1"))
 
 
 def test_the_author_puts_a_version_in_force_under_the_credential_held_that_day() -> None:
@@ -67,45 +67,45 @@ def test_psc_12_the_client_signs_or_the_reason_why_not_is_recorded_with_the_next
     missing = PlanClientSignatureMissing(
         client_id=CLIENT, plan_version=1, why="refused", reason="wants to read", next_attempt=date(2026, 1, 9)
     )
-    given(A_PLAN).when(refused, by=ANN).then(missing)
-    given(A_PLAN.and_then(missing)).when(sign, by=ANN).then(SIGNED)  # a later attempt succeeds
+    given(CLINICIAN, A_PLAN).when(refused, by=ANN).then(missing)
+    given(CLINICIAN, A_PLAN.and_then(missing)).when(sign, by=ANN).then(SIGNED)  # a later attempt succeeds
     signed = A_PLAN.and_then(SIGNED)
-    given(signed).when(sign, by=ANN).then_refused("plan_id", "version 1 has the client's signature")
-    given(signed).when(refused, by=ANN).then_refused("plan_id", "version 1 has the client's signature")
+    given(CLINICIAN, signed).when(sign, by=ANN).then_refused("plan_id", "version 1 has the client's signature")
+    given(CLINICIAN, signed).when(refused, by=ANN).then_refused("plan_id", "version 1 has the client's signature")
 
 
 def test_psc_12_a_revision_needs_a_signature_of_its_own() -> None:
     revised = A_PLAN.and_then(SIGNED, PlanRevised(client_id=CLIENT, plan_version=2, reason="r", goals=GOALS))
-    given(revised).when(RecordClientSignature(plan_id=PLAN, signed_by="Jo Doe"), by=ANN).then_a(
+    given(CLINICIAN, revised).when(RecordClientSignature(plan_id=PLAN, signed_by="Jo Doe"), by=ANN).then_a(
         PlanClientSigned, plan_version=2
     )
 
 
 def test_psc_19_a_revision_is_a_new_version_with_its_reason() -> None:
     command = RevisePlan(plan_id=PLAN, reason="stage of recovery changed", goals=GOALS)
-    given(PLAN_IN_FORCE).when(command, by=ANN).then(
+    given(CLINICIAN, PLAN_IN_FORCE).when(command, by=ANN).then(
         PlanRevised(client_id=CLIENT, plan_version=2, reason="stage of recovery changed", goals=GOALS)
     )
-    given(ENDED).when(RevisePlan(plan_id=PLAN, reason="r", goals=()), by=ANN).then_refused(
+    given(CLINICIAN, ENDED).when(RevisePlan(plan_id=PLAN, reason="r", goals=()), by=ANN).then_refused(
         "plan_id", "this plan has ended", ("goals", "needs at least one goal")
     )
 
 
 def test_svc_7_a_review_gives_the_outcome_of_each_objective() -> None:
     outcomes = (ObjectiveOutcome(number="1.1", outcome="met"),)
-    given(PLAN_IN_FORCE).when(ReviewPlan(plan_id=PLAN, outcomes=outcomes, summary="on the way"), by=ANN).then(
-        PlanReviewed(client_id=CLIENT, plan_version=1, outcomes=outcomes, summary="on the way")
-    )
+    given(CLINICIAN, PLAN_IN_FORCE).when(
+        ReviewPlan(plan_id=PLAN, outcomes=outcomes, summary="on the way"), by=ANN
+    ).then(PlanReviewed(client_id=CLIENT, plan_version=1, outcomes=outcomes, summary="on the way"))
     unknown = tuple(ObjectiveOutcome(number=number, outcome="met") for number in ("7", "8"))
-    given(PLAN_IN_FORCE).when(ReviewPlan(plan_id=PLAN, outcomes=unknown, summary="s"), by=ANN).then_refused(
+    given(CLINICIAN, PLAN_IN_FORCE).when(ReviewPlan(plan_id=PLAN, outcomes=unknown, summary="s"), by=ANN).then_refused(
         "outcomes", "no objective 7", ("outcomes", "no objective 8")
     )
 
 
 def test_a_plan_ends_once_and_not_before_it_began() -> None:
-    given(PLAN_IN_FORCE).when(EndPlan(plan_id=PLAN, last_day=date(2026, 1, 4), reason="moved"), by=ANN).then(
+    given(CLINICIAN, PLAN_IN_FORCE).when(EndPlan(plan_id=PLAN, last_day=date(2026, 1, 4), reason="moved"), by=ANN).then(
         *ENDED.events[2:]
     )
-    given(ENDED).when(EndPlan(plan_id=PLAN, last_day=date(2025, 10, 31), reason="x"), by=ANN).then_refused(
+    given(CLINICIAN, ENDED).when(EndPlan(plan_id=PLAN, last_day=date(2025, 10, 31), reason="x"), by=ANN).then_refused(
         "plan_id", "this plan ended on 2026-01-04", ("last_day", "it came into force on 2025-11-01")
     )

@@ -27,7 +27,7 @@ from ledger.aggregates.staff import (
     TimeOffRecorded,
 )
 
-BY = "system:personnel"
+BY = "system:setup"
 NAME = PersonName(family="Sample", given="Ann")
 AWAY, LICENCE = ident("away"), ident("licence")
 ON_LEAVE = CLINICIAN.and_then(

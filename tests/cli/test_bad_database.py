@@ -13,7 +13,7 @@ from tests.sample import CLIENT
 from ledger.cli.main import main
 
 DATA = ["--client-id", CLIENT, "--name", '{"family": "Quixote", "given": "Zebulon"}', "--birth-date", "1980-05-01"]
-RECORD = ["--as", "system:x", "record", "register-client", *DATA]
+RECORD = ["--as", "system:setup", "record", "register-client", *DATA]
 
 
 def run(

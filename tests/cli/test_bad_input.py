@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from tests.application.chart import open_chart
-from tests.sample import ANN, BOB, CLIENT, CONTACT, NOTE, SUE, ident
+from tests.sample import ANN, BOB, CLIENT, CONTACT, NOTE, ident
 
 from ledger.application.commands import Ledger
 from ledger.cli.main import cli, main
@@ -145,15 +145,6 @@ CASES: dict[str, tuple[str, Any, str, list[str]]] = {
     "fraction": ("record-contact", {**CONTACT_DATA, "direct_minutes": 5.5}, ANN, ["direct_minutes"]),
     "negative": ("record-contact", {**CONTACT_DATA, "travel_minutes": -1}, ANN, ["travel_minutes"]),
     "huge number": ("record-contact", {**CONTACT_DATA, "direct_minutes": 10**40}, ANN, ["direct_minutes"]),
-    "huge position": (
-        "review-utilisation",
-        {
-            "staff_id": ANN, "first_day": "2026-01-01", "last_day": "2026-01-31", "billable_minutes": 10**30,
-            "target_minutes": 2**53, "rating": "x", "position": 1,
-        },
-        SUE,
-        ["billable_minutes", "target_minutes"],
-    ),
     "object as text": ("add-addendum", {"note_id": NOTE, "text": {"a": 1}}, ANN, ["text"]),
     "list as object": ("register-client", {**CLIENT_DATA, "name": []}, ANN, ["name"]),
     "text as list": (

@@ -50,7 +50,7 @@ class Terminal:
 
     def record(self, command: str, data: Any, *flags: str) -> Any:
         sent = data if isinstance(data, bytes) else json.dumps(data)
-        return self.run("--json", "--as", "system:intake", "record", command, "--stdin", *flags, stdin=sent)
+        return self.run("--json", "--as", "system:setup", "record", command, "--stdin", *flags, stdin=sent)
 
     def head(self) -> int:
         if not self.database.exists():
@@ -68,7 +68,7 @@ def terminal(tmp_path: Path) -> Terminal:
 
 def test_a_command_is_given_by_flags_and_answers_what_it_recorded(terminal: Terminal) -> None:
     done = terminal.run(
-        "--as", "system:intake", "record", "register-client",
+        "--as", "system:setup", "record", "register-client",
         "--client-id", CLIENT, "--name", '{"family": "Doe", "given": "Jo"}', "--birth-date", "1980-05-01",
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, b"")
@@ -115,7 +115,7 @@ def test_a_chart_that_is_not_there_is_exit_code_4(terminal: Terminal) -> None:
 
 def test_correlation_reaches_the_envelope_and_the_log_lines(terminal: Terminal) -> None:
     done = terminal.run(
-        "--verbose", "--correlation-id", "visit-42", "--as", "system:intake", "record", "register-client", "--stdin",
+        "--verbose", "--correlation-id", "visit-42", "--as", "system:setup", "record", "register-client", "--stdin",
         "--causation-id", "fax-7", stdin=json.dumps(REGISTER),
     )  # fmt: skip
     lines = [json.loads(line) for line in done.stderr.decode().splitlines()]
@@ -125,7 +125,7 @@ def test_correlation_reaches_the_envelope_and_the_log_lines(terminal: Terminal) 
     with sqlite3.connect(terminal.database) as connection:
         found = connection.execute("SELECT correlation_id, causation_id, actor, purpose FROM events").fetchall()
     connection.close()
-    assert found == [("visit-42", "fax-7", "system:intake", "operations")]
+    assert found == [("visit-42", "fax-7", "system:setup", "operations")]
 
 
 def test_many_processes_on_a_database_that_is_not_there_yet_all_record(terminal: Terminal) -> None:
@@ -147,10 +147,12 @@ def test_the_same_command_from_many_processes_has_one_effect(terminal: Terminal)
     assert terminal.head() == 2
 
 
-def test_people_do_not_record_what_the_service_records_itself(terminal: Terminal) -> None:
-    done = terminal.run("--as", "system:x", "record", "grant-access", "--stdin", stdin="{}")
+@pytest.mark.parametrize("command", ["grant-access", "review-utilisation"])
+def test_people_do_not_record_what_the_service_records_itself(terminal: Terminal, command: str) -> None:
+    """An access; and the figures of a review (PSC-5), which come from the view by ``utilisation --review``."""
+    done = terminal.run("--as", "system:setup", "record", command, "--stdin", stdin="{}")
     assert done.returncode == 2
-    assert b"No such command 'grant-access'" in done.stderr
+    assert f"No such command '{command}'".encode() in done.stderr
 
 
 #: Text in any script: everything but control characters and halves of characters.
@@ -164,7 +166,7 @@ def test_text_in_any_script_comes_back_byte_for_byte(shared: Path, text: str) ->
 
     database = f"sqlite:///{shared / 'ledger.db'}"
     data = {"client_id": CLIENT, "reason": text, "language": "\u2028" + text[:100]}
-    arguments = ["--as", "system:x", "record", "correct-client-details", "--stdin"]
+    arguments = ["--as", "system:setup", "record", "correct-client-details", "--stdin"]
     done = CliRunner(env={"LEDGER_DATABASE": database}).invoke(
         cli, arguments, input=json.dumps(data, ensure_ascii=False).encode()
     )

@@ -109,6 +109,15 @@ def test_a_week_is_shown_and_reviewed_by_itself(agency: Agency) -> None:
     assert "week of 2025-11-03: 1.00 h billable of 26.25 h target" in agency.run(*words).stdout
 
 
+def test_psc_5_nobody_reviews_their_own_figures(agency: Agency) -> None:
+    for actor in (agency.worker, agency.supervisor):
+        words = ("utilisation", "--staff", actor, "--month", "2025-11", "--review")
+        done = agency.run(*words, actor=actor)
+        assert done.exit_code != 0
+        assert "actor: nobody reviews their own figures (the supervisor reviews them)" in str(done.exception)
+    assert reviews(agency) == []
+
+
 def test_a_system_does_not_review(agency: Agency) -> None:
     done = agency.run("utilisation", "--staff", agency.worker, "--month", "2025-11", "--review", actor="system:cron")
     assert isinstance(done.exception, Refused)
@@ -144,7 +153,8 @@ def test_psc_6_the_grid_of_weeks(agency: Agency) -> None:
             supervisor_id=agency.supervisor,
             started_at=started,
             ended_at=started + timedelta(minutes=45),
-        )
+        ),
+        agency.supervisor,
     )
     known = agency.clock.now()
     agency.clock.advance(timedelta(minutes=1))
@@ -155,7 +165,8 @@ def test_psc_6_the_grid_of_weeks(agency: Agency) -> None:
             supervisor_id=agency.supervisor,
             planned_for=date(2025, 11, 12),
             reason="supervisor ill",
-        )
+        ),
+        agency.supervisor,
     )
     agency.do(
         RecordTimeOff(
@@ -178,7 +189,7 @@ def test_psc_6_the_grid_of_weeks(agency: Agency) -> None:
     words = ("supervision", "--staff", agency.worker, "--from", "2025-11-03", "--to", "2025-11-30")
     (one,) = agency.read(*words)["staff"]
     assert [week["adopted"] for week in one["weeks"]] == ["full", "non", "non", "excused"]
-    assert one["counts"] == {"full": 1, "non": 2, "excused": 1}
+    assert one["counts"] == {"full": 1, "non": 2, "excused": 1, "not_rated": 0}
     assert [week["registration"] for week in one["weeks"]] == [None, "asw", "asw", "asw"]
     printed = agency.run(*words, "--steps").stdout
     assert "missed 2025-11-12: supervisor ill" in printed

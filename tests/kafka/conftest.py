@@ -13,6 +13,7 @@ import pytest
 from deploy.stack.brokers import Cluster, StackError, fetch_jars
 
 from ledger.aggregates.contact import ContactRecorded, CorrectContact, MarkContactInError
+from ledger.aggregates.staff import StaffRegistered
 from ledger.application.commands import Ledger, Request
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.doctor import create_topic
@@ -76,8 +77,13 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorder]:
 
 def correct_some(ledger: Ledger) -> None:
     """Move some contacts into the month before, and mark others as entered in error."""
-    log = map(read, ledger.recorder.read_log(0, 1_000_000))
+    log = list(map(read, ledger.recorder.read_log(0, 1_000_000)))
     recorded = [(each.originator_id, each.event) for each in log if isinstance(each.event, ContactRecorded)]
+    compliance = next(
+        each.originator_id
+        for each in log
+        if isinstance(each.event, StaffRegistered) and "compliance" in each.event.roles
+    )
     for number, (contact_id, event) in enumerate(recorded[::7]):
         earlier = timedelta(days=31)
         command = (
@@ -90,9 +96,7 @@ def correct_some(ledger: Ledger) -> None:
                 ended_at=event.ended_at - earlier,
             )
         )
-        request = Request(
-            command=command, actor_id="system:corrections", purpose="operations", command_id=ledger.ids.new()
-        )
+        request = Request(command=command, actor_id=compliance, purpose="operations", command_id=ledger.ids.new())
         ledger.execute(request)
 
 

@@ -204,7 +204,7 @@ def test_a_providers_day_counts_a_group_once() -> None:
     ]
     assert provider_day(group) == ()
     apart = [service(f"g{n}", 200, "H2017", client_id=f"client-{n}") for n in range(8)]
-    assert [finding.code for finding in provider_day(apart)] == ["minutes-over-day"]
+    assert [finding.code for finding in provider_day(apart)] == ["minutes-over-day", "direct-over-eight-hours"]
 
 
 def test_a_providers_overlap_is_found_and_a_record_in_error_is_not() -> None:
@@ -239,3 +239,15 @@ def test_an_add_on_needs_its_primary() -> None:
     interpreter = lines(service("a", 60, "T1013"), service("b", 30, "T1017"))
     assert [finding.code for finding in day_findings(interpreter)] == ["add-on-above-primary"]
     assert day_findings(lines(service("a", 30, "T1013"), service("b", 30, "T1017"))) == ()
+
+
+def test_the_eight_hours_are_those_of_a_persons_day_over_all_clients() -> None:
+    """Three services of 170 direct minutes are 510, none of them long by itself; a group counts once."""
+    three = [service(name, 170, client_id=name) for name in ("a", "b", "c")]
+    (found,) = provider_day(three)
+    assert (found.code, found.contact_ids) == ("direct-over-eight-hours", ("a", "b", "c"))
+    assert "510 direct minutes" in found.words
+    assert provider_day([*three[:2], msgspec.structs.replace(three[2], direct_minutes=140)]) == ()
+    assert provider_day([*three[:2], msgspec.structs.replace(three[2], entered_in_error=True)]) == ()
+    assert provider_day([*three[:2], msgspec.structs.replace(three[2], provider_id="another")]) == ()
+    assert provider_day([msgspec.structs.replace(one, session_id="group") for one in three]) == ()

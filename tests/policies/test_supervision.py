@@ -29,6 +29,7 @@ DAY = date(2026, 6, 3)
 def test_psc6_of_a_week(case: dict[str, Any]) -> None:
     rating = rate_week(
         WeekFacts(
+            programs=("psc",),
             week_of=DAY,
             individual_minutes=tuple(case["individual"]),
             scheduled_days=case["scheduled_days"],
@@ -47,6 +48,7 @@ def test_psc7_of_a_week(case: dict[str, Any]) -> None:
     assert answer.met is case["met"]
     assert answer.confidence == "M"
     facts = WeekFacts(
+        programs=("psc",),
         week_of=DAY,
         individual_minutes=(case["individual"],),
         group_minutes=(case["group"],),
@@ -59,7 +61,13 @@ def test_psc7_of_a_week(case: dict[str, Any]) -> None:
 
 
 def test_the_default_reading_is_both_and_an_unknown_one_is_refused() -> None:
-    facts = WeekFacts(week_of=DAY, individual_minutes=(30,), scheduled_days=5, registration="asw")
+    facts = WeekFacts(
+        programs=("psc",),
+        week_of=DAY,
+        individual_minutes=(30,),
+        scheduled_days=5,
+        registration="asw",
+    )
     assert supervision_readings(DAY)[0].id == "both"
     assert rate_week_with_licence(facts) == rate_week_with_licence(facts, "both")
     assert rate_week(facts).value == "full"
@@ -69,14 +77,21 @@ def test_the_default_reading_is_both_and_an_unknown_one_is_refused() -> None:
 
 
 def test_a_person_without_a_registration_is_rated_by_the_weekly_standard_alone() -> None:
-    facts = WeekFacts(week_of=DAY, individual_minutes=(30,), scheduled_days=5)
+    facts = WeekFacts(programs=("psc",), week_of=DAY, individual_minutes=(30,), scheduled_days=5)
     assert [rate_week_with_licence(facts, r).value for r in ("both", "licence_instead")] == ["full", "full"]
     with pytest.raises(LookupError):
         licence_week("lcsw", 60, 0, 0, DAY)
 
 
 def test_an_excused_week_stays_excused_for_a_registered_person() -> None:
-    facts = WeekFacts(week_of=DAY, individual_minutes=(), scheduled_days=5, days_off=5, registration="amft")
+    facts = WeekFacts(
+        programs=("psc",),
+        week_of=DAY,
+        individual_minutes=(),
+        scheduled_days=5,
+        days_off=5,
+        registration="amft",
+    )
     assert rate_week_with_licence(facts).value == "excused"
 
 
@@ -84,7 +99,14 @@ def test_an_excused_week_stays_excused_for_a_registered_person() -> None:
 def test_group_minutes_never_change_psc6_and_each_minute_counts(parts: list[int], off: int, group: int) -> None:
     def value(individual: tuple[int, ...], groups: tuple[int, ...]) -> str:
         return rate_week(
-            WeekFacts(week_of=DAY, individual_minutes=individual, group_minutes=groups, scheduled_days=5, days_off=off)
+            WeekFacts(
+                programs=("psc",),
+                week_of=DAY,
+                individual_minutes=individual,
+                group_minutes=groups,
+                scheduled_days=5,
+                days_off=off,
+            )
         ).value
 
     minutes = 0
@@ -98,9 +120,15 @@ def test_group_minutes_never_change_psc6_and_each_minute_counts(parts: list[int]
 @pytest.mark.parametrize(
     "facts",
     [
-        WeekFacts(week_of=DAY, individual_minutes=(-1,), scheduled_days=5),
-        WeekFacts(week_of=DAY, individual_minutes=(), scheduled_days=4, days_off=5),
-        WeekFacts(week_of=DAY, individual_minutes=(), scheduled_days=4, direct_counselling_minutes=-1),
+        WeekFacts(programs=("psc",), week_of=DAY, individual_minutes=(-1,), scheduled_days=5),
+        WeekFacts(programs=("psc",), week_of=DAY, individual_minutes=(), scheduled_days=4, days_off=5),
+        WeekFacts(
+            programs=("psc",),
+            week_of=DAY,
+            individual_minutes=(),
+            scheduled_days=4,
+            direct_counselling_minutes=-1,
+        ),
     ],
 )
 def test_impossible_facts_are_refused(facts: WeekFacts) -> None:

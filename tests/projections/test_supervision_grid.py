@@ -179,7 +179,7 @@ def test_a_registration_that_ran_out_asks_for_nothing() -> None:
 def test_the_week_that_lasts_is_shown_but_not_counted() -> None:
     found = a_grid(Story().staff(), today=date(2025, 11, 9))
     assert not found.weeks[0].over
-    assert found.counts == {"full": 0, "non": 0, "excused": 0}
+    assert found.counts == {"full": 0, "non": 0, "excused": 0, "not_rated": 0}
     assert a_grid(Story().staff(), today=date(2025, 11, 10)).counts["non"] == 1
 
 
@@ -190,3 +190,49 @@ def test_weeks_outside_the_employment_are_left_out_and_the_supervisor_is_named()
     found = a_grid(story, date(2025, 10, 1), date(2025, 12, 31))
     assert [one.week_of.isoformat() for one in found.weeks] == ["2025-11-03", "2025-11-10", "2025-11-17"]
     assert found.supervisor_id == "staff-2"
+
+
+@pytest.mark.parametrize("program", ["ecm", "css"])
+def test_psc_6_rates_nobody_of_another_program(program: str) -> None:
+    story = held(Story().staff(program=program), "s1", 20, pacific("2025-11-05", "09:00"))
+    found = a_grid(story)
+    assert (found.weeks[0].individual_minutes, found.weeks[0].adopted) == (20, "not_rated")
+    assert found.counts == {"full": 0, "non": 0, "excused": 0, "not_rated": 1}
+    assert f"not rated: PSC-6 is for psc, not for {program}" in found.weeks[0].rating.steps
+
+
+def test_psc_7_follows_the_registration_in_any_program() -> None:
+    story = registered(held(Story().staff(program="ecm"), "s1", 60, pacific("2025-11-05", "09:00")))
+    assert week(story).adopted == "not_rated"
+    assert week(story).licence is not None
+
+
+def test_psc_6_overlapping_sessions_count_once() -> None:
+    """Two sessions of 20 minutes of which 15 are the same time are 25 minutes, whoever supervised."""
+    story = held(Story().staff(), "s1", 20, pacific("2025-11-05", "09:00"))
+    held(story, "s2", 20, pacific("2025-11-05", "09:05"))
+    found = week(story)
+    assert (found.individual_minutes, found.sessions, found.adopted) == (25, 2, "non")
+    assert "15 min were recorded in two sessions at a time and count once" in found.rating.steps
+
+
+def test_psc_6_the_same_session_recorded_three_times_counts_once() -> None:
+    story = Story().staff()
+    for name in ("s1", "s2", "s3"):
+        held(story, name, 15, pacific("2025-11-05", "09:00"))
+    assert (week(story).individual_minutes, week(story).adopted) == (15, "non")
+
+
+def test_psc_7_time_shared_with_a_group_is_group_supervision() -> None:
+    story = registered(held(Story().staff(), "s1", 60, pacific("2025-11-05", "09:00")))
+    held(story, "s2", 120, pacific("2025-11-05", "09:30"), "group")
+    found = week(story)
+    assert (found.individual_minutes, found.group_minutes) == (30, 120)
+    assert found.licence is not None
+    assert found.licence.units_had == 1
+
+
+def test_sessions_that_touch_do_not_overlap() -> None:
+    story = held(Story().staff(), "s1", 15, pacific("2025-11-05", "09:00"))
+    held(story, "s2", 15, pacific("2025-11-05", "09:15"))
+    assert (week(story).individual_minutes, week(story).adopted) == (30, "full")

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from ledger.aggregates.contact import ContactCorrected, ContactEnteredInError, ContactRecorded
@@ -269,6 +270,52 @@ def test_the_policy_of_the_service_date_decides_though_it_changed_before_the_sig
     before = (adoption("72-elapsed-hours", date(2026, 1, 1)), adoption("3-business-days", date(2026, 11, 20)))
     assert tally([row], "PSC-13", AS_ADOPTED, *before).counts == {"on_time": 1}
     assert tally([row], "PSC-13", "3-calendar-days", *before).counts == {"late": 1}
+
+
+def test_a_verdict_that_a_policy_recorded_after_the_signature_changed_is_restated(chart: Chart) -> None:
+    row = chart.draft("2026-11-24 10:00").sign("2026-11-24 11:00").row
+    later = msgspec.structs.replace(
+        adoption("3-business-days", date(2026, 1, 1)), recorded_at="2026-12-01T17:00:00.000000Z"
+    )
+    (staff,) = review([row], (later,), at("2026-12-15 09:00"))
+    (one,) = staff.restated
+    assert (one.note_id, one.then.reading, one.then.outcome) == (row.note_id, "72-elapsed-hours", "late")
+    assert (one.now.reading, one.now.outcome) == ("3-business-days", "on_time")
+    assert one.because == (
+        "the agency adopted PSC-13 read as 3-business-days@1 from 2026-01-01, recorded 2026-12-01T17:00:00.000000Z",
+    )
+    before = msgspec.structs.replace(later, recorded_at="2026-11-24T18:59:00.000000Z")
+    (staff,) = review([row], (before,), at("2026-12-15 09:00"))
+    assert staff.restated == ()
+
+
+def test_a_retirement_recorded_after_the_signature_restates_too(chart: Chart) -> None:
+    row = chart.draft("2026-11-24 10:00").sign("2026-11-24 11:00").row
+    ended = msgspec.structs.replace(
+        adoption("3-business-days", date(2026, 1, 1)),
+        retired_on=date(2026, 11, 1),
+        retired_recorded_at="2026-12-01T17:00:00.000000Z",
+    )
+    (staff,) = review([row], (ended,), at("2026-12-15 09:00"))
+    (one,) = staff.restated
+    assert (one.then.outcome, one.now.outcome) == ("on_time", "late")
+    assert "an end recorded 2026-12-01" in one.because[0]
+
+
+def test_the_month_counts_by_the_calendar_adopted_for_the_service_date() -> None:
+    row = Chart().serve("2026-11-24 15:00").draft("2026-11-24 16:00").sign("2026-12-01 09:00").row
+    known = (adoption("3-business-days", date(2026, 1, 1)),)
+    open_friday = Adoption(
+        rule_id="CALENDAR",
+        reading="us-ca-agency-open-black-friday",
+        version="1",
+        effective_from=date(2026, 11, 1),
+        program="psc",
+    )
+    assert tally([row], "PSC-13", AS_ADOPTED, *known).counts == {"on_time": 1}
+    assert tally([row], "PSC-13", AS_ADOPTED, *known, open_friday).counts == {"late": 1}
+    later = msgspec.structs.replace(open_friday, effective_from=date(2026, 11, 25))
+    assert tally([row], "PSC-13", AS_ADOPTED, *known, later).counts == {"on_time": 1}
 
 
 def test_nobody_having_adopted_a_reading_the_default_is_marked_as_one(chart: Chart) -> None:

@@ -15,7 +15,8 @@ from ledger.aggregates.utilisation_review import UtilisationReviewed
 from ledger.projections.policies import in_order, policies
 from ledger.projections.staffing import StaffMember, staffing
 from ledger.projections.utilisation import UtilisedService, utilisation, utilisation_reviews
-from ledger.projections.utilisation_summary import Summary, Verdict, month_summary, week_summary
+from ledger.projections.utilisation_summary import Summary, month_summary, week_summary
+from ledger.projections.utilisation_target import Verdict
 
 FIRST, LAST = date(2025, 11, 1), date(2025, 11, 30)
 DAY = "2025-11-03"
@@ -109,6 +110,22 @@ def test_psc_1_minutes_by_day_week_and_month_beside_the_target() -> None:
     assert found.adopted.days_worked == 17
     assert found.adopted.target_minutes == 17 * 315
     assert weeks["2025-11-10"].target_minutes == 4 * 315
+
+
+def test_psc_4_the_days_worked_go_by_the_calendar_that_was_adopted() -> None:
+    story = adopt(Story().staff().client(), "CALENDAR", "us-ca-agency-open-black-friday", "psc")
+    assert summary(story).adopted.days_worked == summary(Story().staff().client()).adopted.days_worked + 1
+
+
+@pytest.mark.parametrize("program", ["ecm", "css"])
+def test_psc_1_to_5_rate_nobody_of_another_program(program: str) -> None:
+    story = Story().staff(program=program).done("c1", DAY, 60)
+    found = summary(story)
+    assert (found.billable_minutes, found.adopted.value, found.adopted.target_minutes) == (60, "not_rated", 0)
+    assert found.readings == (found.adopted,)
+    words = f"not rated: PSC-1 to PSC-5 are for psc, not for {program}"
+    assert words in found.adopted.steps
+    assert all(week.target_minutes == 0 and words in week.steps for week in found.weeks)
 
 
 def test_psc_2_a_new_hire_is_asked_for_half_and_the_readings_differ() -> None:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from tests.tracing.clinic import Clinic, at
 
+from ledger.policies.adoption import Adoption
 from ledger.tracing.ahead import look_ahead, told_ahead
 from ledger.tracing.findings import Trace
 from ledger.tracing.page import WIDTH, Page, Section, Table, as_html, as_svg, as_text, element
@@ -157,6 +158,22 @@ def test_the_deadlines_ahead_are_those_of_the_source() -> None:
     assert min(d.due for d in crisis.deadlines).date() == date(2026, 11, 21)
     text = as_text(told_ahead(routine))
     assert "Thu 26 Nov not counted (Thanksgiving Day)" in " ".join(text.split())
+
+
+def test_the_deadlines_ahead_are_counted_by_the_adopted_calendar() -> None:
+    adopted = Adoption(
+        rule_id="CALENDAR",
+        reading="us-ca-agency-open-black-friday",
+        version="1",
+        effective_from=date(2026, 11, 1),
+        program="psc",
+    )
+    ahead = look_ahead("progress_note", "psc", at("2026-11-24 15:00"), [adopted])
+    due = {d.reading: d.due.date() for d in ahead.deadlines if d.rule_id == "PSC-13"}
+    assert due["3-business-days"] == date(2026, 11, 30)
+    text = " ".join(as_text(told_ahead(ahead)).split())
+    assert "program psc adopted CALENDAR read as us-ca-agency-open-black-friday@1 from 2026-11-01" in text
+    assert "Business days by calendar us-ca-agency-open-black-friday@" in text
 
 
 def test_a_document_without_a_limit_is_said_to_have_none() -> None:

@@ -18,9 +18,10 @@ from ledger.errors import NotFound
 from ledger.grants import NotGranted
 from ledger.projections.policies import policies
 from ledger.projections.timeliness import timeliness
+from ledger.tracing.page import as_text
 from ledger.tracing.picture import trace_picture
 from ledger.tracing.story import chart_of_note
-from ledger.tracing.told import answer
+from ledger.tracing.told import answer, told
 from ledger.tracing.trace import trace_note
 
 FIRST_DAY = date(2026, 11, 1)
@@ -116,6 +117,78 @@ def test_a_policy_adopted_after_the_signature_for_an_earlier_day_is_told_apart_f
     assert in_force(clinic.trace(), "PSC-13").outcome == "on_time"
     known = clinic.trace(known=at("2026-11-30 09:00"))
     assert in_force(known, "PSC-13").outcome == "late"
+
+
+def test_a_verdict_that_a_later_policy_changed_is_restated_with_what_it_was_and_why(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.sign(at("2026-11-24 12:00"))
+    assert clinic.trace().restated == ()
+    clinic.adopt("PSC-13", "3-business-days", date(2026, 11, 1), at("2026-12-01 09:00"))
+    trace = clinic.trace()
+    (one,) = trace.restated
+    assert (one.rule_id, one.reading_then, one.outcome_then) == ("PSC-13", "72-elapsed-hours", "late")
+    assert (one.reading_now, one.outcome_now) == ("3-business-days", "on_time")
+    assert one.known_at == at("2026-11-24 12:00")
+    (number,) = one.events
+    assert trace.events[number - 1].type == "policy.adopted"
+    said = " ".join(answer(trace))
+    assert "On time (restated) under PSC-13" in said
+    assert (
+        "Restated: by what was known when the note was signed (Tue 2026-11-24 12:00 -08:00), PSC-13 was read as "
+        "72-elapsed-hours: LATE, due Mon 2026-11-23 15:00 -08:00. Now it is read as 3-business-days: on time, due "
+        "Wed 2026-11-25 23:59:59 -08:00. Because of event"
+    ) in said
+    assert "recorded Tue 2026-12-01 09:00 -08:00 by system:setup" in said
+    assert clinic.trace(known=at("2026-11-30 09:00")).restated == ()
+
+
+def test_a_policy_adopted_before_the_signature_restates_nothing(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.adopt("PSC-13", "3-business-days", date(2026, 11, 1), at("2026-11-23 11:00"))
+    clinic.sign(at("2026-11-24 12:00"))
+    assert clinic.trace().restated == ()
+
+
+def test_an_unsigned_note_is_restated_against_the_end_of_its_service(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.adopt("PSC-13", "3-business-days", date(2026, 11, 1), at("2026-11-24 11:00"))
+    (one,) = clinic.trace().restated
+    assert (one.outcome_then, one.outcome_now) == ("overdue", "pending")
+
+
+def test_an_adopted_calendar_counts_the_days_of_services_from_its_effective_date(clinic: Clinic) -> None:
+    """Thu 26 Nov 2026 is Thanksgiving; the agency works on the Friday after it from 2026-11-01 on."""
+    clinic.adopt("PSC-13", "3-business-days", date(2026, 1, 1), at("2026-10-02 09:00"))
+    clinic.adopt("CALENDAR", "us-ca-agency-open-black-friday", date(2026, 11, 1), at("2026-10-02 09:00"), program="psc")
+    clinic.serve(at("2026-11-24 15:00"))
+    clinic.draft(at("2026-11-24 16:00"))
+    clinic.sign(at("2026-12-01 12:00"))
+    trace = clinic.trace()
+    mine = in_force(trace, "PSC-13")
+    assert (mine.due.date(), mine.outcome) == (date(2026, 11, 30), "late")  # Wed 25, Fri 27, Mon 30
+    assert {one.calendar_version.partition("@")[0] for one in trace.limits} == {"us-ca-agency-open-black-friday"}
+    assert [p.reading for p in trace.adopted if p.rule_id == "CALENDAR"] == ["us-ca-agency-open-black-friday@1"]
+    assert "the agency" not in next(p.reasons[0] for p in trace.adopted if p.rule_id == "CALENDAR")
+    text = as_text(told(trace))
+    assert "CALENDAR: for a service of 2026-11-24: program psc adopted CALENDAR" in " ".join(text.split())
+    clinic.serve(at("2026-10-30 15:00"), when=at("2026-12-02 09:00"))
+    clinic.draft(at("2026-12-02 10:00"))
+    earlier = clinic.trace()
+    assert {one.calendar_version.partition("@")[0] for one in earlier.limits} == {"us-ca-agency"}
+
+
+def test_a_calendar_adopted_afterwards_restates_the_verdict(clinic: Clinic) -> None:
+    clinic.adopt("PSC-13", "3-business-days", date(2026, 1, 1), at("2026-10-02 09:00"))
+    clinic.serve(at("2026-11-24 15:00"))
+    clinic.draft(at("2026-11-24 16:00"))
+    clinic.sign(at("2026-12-01 12:00"))
+    clinic.adopt("CALENDAR", "us-ca-agency-open-black-friday", date(2026, 11, 1), at("2026-12-02 09:00"), program="psc")
+    one = next(found for found in clinic.trace().restated if found.rule_id == "PSC-13")
+    assert (one.outcome_then, one.outcome_now) == ("on_time", "late")
+    assert (one.due_then.date(), one.due_now.date()) == (date(2026, 12, 1), date(2026, 11, 30))
 
 
 def test_a_policy_changed_between_service_and_signature_does_not_rewrite_the_rule_of_the_day(clinic: Clinic) -> None:

@@ -172,6 +172,10 @@ class Aggregate(ABC):
     def exists(self) -> bool:
         return self._version > 0
 
+    def owners(self, command: Command, given: Given) -> frozenset[str]:
+        """The staff ids of those whose record this is, or would become by a command that creates it (standing)."""
+        return frozenset()
+
     @abstractmethod
     def apply(self, event: Event, occurred_at: datetime) -> None:
         """Fold one event into the state; the only place where the state changes."""

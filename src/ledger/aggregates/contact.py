@@ -14,7 +14,6 @@ import msgspec
 from ledger.aggregates.base import Aggregate, Given, decides
 from ledger.aggregates.client import Client
 from ledger.aggregates.staff import Staff
-from ledger.aggregates.standing import check_standing
 from ledger.aggregates.vocabulary import Command, Event, Id, Label, Minutes, Moment, Text, event
 from ledger.errors import Reasons
 from ledger.policies.documents import contact_kinds
@@ -168,6 +167,12 @@ class Contact(Aggregate):
             case _:
                 raise TypeError(f"a contact's stream cannot hold {event.TYPE}")
 
+    def owners(self, command: Command, given: Given) -> frozenset[str]:
+        """Whoever gave the service."""
+        if isinstance(command, RecordContact):
+            return frozenset({command.staff_id})
+        return frozenset({self.facts.staff_id} if self.facts else ())
+
     @decides(RecordContact, on="contact_id", creates=True)
     def record_contact(self, command: RecordContact, given: Given) -> None:
         reasons = Reasons()
@@ -194,7 +199,6 @@ class Contact(Aggregate):
                 f"the client has no episode in {command.program} on {day}",
                 "open the episode, or check the program and the date",
             )
-        check_standing(reasons, given, command.NAME, command.staff_id)
         reasons.refuse_if_any()
         self.record(
             ContactRecorded(
@@ -236,7 +240,6 @@ class Contact(Aggregate):
         if facts is not None and changed:
             after = msgspec.structs.replace(facts, **changed)
             check_times(reasons, given, after.started_at, after.ended_at, after.direct_minutes)
-        check_standing(reasons, given, command.NAME, facts.staff_id if facts else "")
         reasons.refuse_if_any()
         self.record(correction, given.occurred_at)
 
@@ -244,7 +247,6 @@ class Contact(Aggregate):
     def mark_in_error(self, command: MarkContactInError, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(not self.in_error, "contact_id", "this contact is marked as entered in error already")
-        check_standing(reasons, given, command.NAME, self.facts.staff_id if self.facts else "")
         reasons.refuse_if_any()
         self.record(ContactEnteredInError(client_id=self.key, reason=command.reason), given.occurred_at)
 

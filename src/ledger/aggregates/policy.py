@@ -9,10 +9,11 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from ledger.aggregates.base import Aggregate, Given, decides, refuse
-from ledger.aggregates.standing import check_standing
 from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, Text, event
 from ledger.errors import Reasons
 from ledger.policies.adoptable import adoptable_readings
+from ledger.policies.calendar import CALENDAR_RULE, calendars
+from ledger.policies.deadline_rules import rule_book
 
 #: Events that belong to no chart and to no staff member are read by this key.
 AGENCY_KEY = "agency"
@@ -110,7 +111,8 @@ class Policy(Aggregate):
                 f"this reading has no version {command.policy_version!r}",
                 f"use one of {', '.join(versions)}",
             )
-        check_standing(reasons, given, command.NAME, None)
+        if command.rule_id == CALENDAR_RULE:
+            _check_calendar(reasons, command)
         reasons.refuse_if_any()
         self.record(
             PolicyAdopted(
@@ -134,7 +136,6 @@ class Policy(Aggregate):
         reasons.unless(
             command.last_day >= adopted.effective_from, "last_day", f"it took effect on {adopted.effective_from}"
         )
-        check_standing(reasons, given, command.NAME, None)
         reasons.refuse_if_any()
         self.record(
             PolicyRetired(
@@ -147,3 +148,25 @@ class Policy(Aggregate):
             ),
             given.occurred_at,
         )
+
+
+def _check_calendar(reasons: Reasons, command: AdoptPolicy) -> None:
+    """A calendar is adopted for one program, and keeps its zone: days begin and end where the program is."""
+    book = rule_book()
+    own = next((one.calendar for one in book.programs if one.id == command.program), None)
+    if own is None:
+        reasons.unless(
+            command.program is not None,
+            "program",
+            "a calendar is adopted for one program",
+            f"name one of {', '.join(one.id for one in book.programs)}",
+        )
+        return
+    zones = {one.id: one.zone for one in calendars().calendars}
+    alike = [found for found, zone in zones.items() if zone == zones[own]]
+    reasons.unless(
+        command.reading in alike or command.reading not in zones,
+        "reading",
+        f"the calendar {command.reading} is of another zone than program {command.program}",
+        f"use one of {', '.join(alike)}",
+    )

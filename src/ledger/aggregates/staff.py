@@ -242,6 +242,10 @@ class Staff(Aggregate):
         """This person as one who acts on ``day``: the role and the credentials held then."""
         return Actor(self.id, self.name, self.roles, self.held_on(day))
 
+    def owners(self, command: Command, given: Given) -> frozenset[str]:
+        """The person."""
+        return frozenset({self.id})
+
     @decides(RegisterStaff, on="staff_id", creates=True)
     def register(self, command: RegisterStaff, given: Given) -> None:
         reasons = Reasons()

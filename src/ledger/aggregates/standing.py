@@ -1,77 +1,95 @@
-"""Who may act on what is not their own: one table, by command (``docs/decisions/0010-standing.md``).
+"""Who may give a command: checked here for every command there is (``docs/decisions/0010-standing.md``).
 
-The person who gave the service or wrote the note always may. What stands here is what somebody else needs: one of these
-roles, and for some commands a signing credential held that day. Whether they may see the chart at all is another
-question, answered where charts are read.
+The rows stand in ``policies/data/standing.toml``, one a command; a command without a row may be given by nobody.
+Whether somebody may see the chart is another question, answered where charts are read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from copy import deepcopy
+from typing import TypeVar
 
-from ledger.aggregates.base import Given
-from ledger.errors import Reasons
+from ledger.aggregates.base import Actor, Aggregate, Given, handler_of
+from ledger.aggregates.vocabulary import Command
+from ledger.errors import Reason, Reasons, Refused
+from ledger.policies.standing import Standing, standing_for, standings
 
+#: By command, what is needed to give it.
+MAY = standings()
 
-@dataclass(frozen=True)
-class Standing:
-    """What somebody needs for a command on a record that is not their own; a program of ours needs none of it."""
-
-    roles: tuple[str, ...]
-    source: str
-    #: A signing credential held on the day it happened, beside the role.
-    credential: bool = False
+A = TypeVar("A", bound=Aggregate)
 
 
-_CORRECTION = Standing(
-    ("supervisor", "administrator", "compliance"),
-    "45 CFR 164.526 and CMS PIM 3.3.2.5: corrections are made by those who answer for the record",
-)
-_AGENCY_RULE = Standing(
-    ("supervisor", "administrator", "compliance"),
-    "the agency's own: a reading is adopted by those who answer for what follows from it",
-)
+def decide(aggregate: Aggregate, command: Command, given: Given) -> None:
+    """Let the aggregate decide a command, if the actor has standing for it; raises ``Refused`` with every reason.
 
-#: By command, what somebody other than the record's own author or staff member needs.
-MAY: Mapping[str, Standing] = {
-    "record-contact": Standing(
-        ("supervisor", "administrator"), "CSS-14: the one who serves documents; a clerk or a supervisor enters for them"
-    ),
-    "correct-contact": _CORRECTION,
-    "mark-contact-in-error": _CORRECTION,
-    "mark-note-in-error": _CORRECTION,
-    "mark-late-entry": _CORRECTION,
-    "add-addendum": Standing(
-        ("clinician", "supervisor"), "PSC-11, PSC-23: what joins a signed note is signed as the note is", True
-    ),
-    "adopt-policy": _AGENCY_RULE,
-    "retire-policy": _AGENCY_RULE,
-}
-
-
-def check_standing(reasons: Reasons, given: Given, command: str, owner_id: str | None) -> None:
-    """Note every reason why the actor may not: no role for it, or no credential that day.
-
-    The owner of the record (``owner_id``; None for what belongs to the agency) and a program of ours always may.
+    A refused command leaves the aggregate as it was.
     """
-    actor = given.actor
-    if actor.system or actor.id == owner_id:
+    handler = handler_of(command)
+    reasons = Reasons()
+    check_standing(reasons, given, command, aggregate)
+    if not reasons.found:
+        handler.decide(aggregate, command, given)
         return
-    needed, whose = MAY[command], "" if owner_id is None else " for somebody else"
-    others = f"for one of: {', '.join(needed.roles)}"
+    try:  # on a copy: only to learn what else there is to mend
+        handler.decide(deepcopy(aggregate), command, given)
+    except Refused as fault:
+        raise Refused(without_repetition([*reasons.found, *fault.reasons])) from None
+    reasons.refuse_if_any()
+
+
+def check_standing(reasons: Reasons, given: Given, command: Command, aggregate: Aggregate) -> None:
+    """Note every reason why the actor may not give this command."""
+    actor, day = given.actor, given.occurred_at.date()
+    words = command.NAME.replace("-", " ")
+    row = standing_for(command.NAME, day)
+    if row is None:
+        reasons.add("actor", f"nobody has standing to {words} on {day}", "add a row for it", "standing")
+        return
+    if actor.system:
+        _check_program(reasons, actor, row, words)
+        return
+    owners = aggregate.owners(command, given)
+    if actor.id in owners and row.own == "may":
+        return
+    reasons.unless(not (actor.id in owners and row.own == "never"), "actor", row.self_said, row.mend, "standing")
     reasons.unless(
-        any(role in needed.roles for role in actor.roles),
+        row.anyone or any(role in row.roles for role in actor.roles),
         "actor",
-        f"{actor.name} has no standing to {command.replace('-', ' ')}{whose}",
-        f"this is {others}" if owner_id is None else f"this is for the person whose record it is, or {others}",
+        row.said.format(name=actor.name)
+        or f"{actor.name} has no standing to {words}{' for somebody else' if row.own == 'may' else ''}",
+        row.mend if row.said else _others(row),
         "standing",
     )
-    day = given.occurred_at.date()
     reasons.unless(
-        bool(actor.credentials) or not needed.credential,
+        bool(actor.credentials) or not row.credential,
         "actor",
         f"{actor.name} held no signing credential on {day}",
         "record the credential with its dates",
         "credential",
     )
+
+
+def _check_program(reasons: Reasons, actor: Actor, row: Standing, words: str) -> None:
+    may = ", ".join(f"system:{name}" for name in row.programs)
+    reasons.unless(
+        "*" in row.programs or actor.name in row.programs,
+        "actor",
+        f"the program {actor.name} has no standing to {words}",
+        f"act as a staff member{f', or as {may}' if may else ''}; {_others(row)}",
+        "standing",
+    )
+
+
+def _others(row: Standing) -> str:
+    """Who may, in words."""
+    one_of = f"one of: {', '.join(row.roles)}" if row.roles else ""
+    if row.own == "may":
+        return f"this is for the person whose record it is{f', or for {one_of}' if one_of else ''}"
+    return f"this is for {'somebody else, ' if row.own == 'never' else ''}{one_of}"
+
+
+def without_repetition(found: list[Reason]) -> list[Reason]:
+    """The reasons without those about standing where somebody is no staff member at all, or not any more: said once."""
+    nobody = any(reason.code == "actor" for reason in found)
+    return [reason for reason in found if not (nobody and reason.code in ("standing", "credential"))]

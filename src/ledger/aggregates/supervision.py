@@ -96,6 +96,12 @@ class SupervisionSession(Aggregate):
             case _:
                 raise TypeError(f"a supervision stream cannot hold {event.TYPE}")
 
+    def owners(self, command: Command, given: Given) -> frozenset[str]:
+        """Whoever is supervised: the rating is theirs."""
+        if isinstance(command, RecordSupervision | RecordMissedSupervision):
+            return frozenset({command.supervisee_id})
+        return frozenset({self.key})
+
     @staticmethod
     def _check_people(reasons: Reasons, given: Given, supervisee_id: str, supervisor_id: str) -> None:
         reasons.unless(given.find(Staff, supervisee_id) is not None, "supervisee_id", "no such staff member")

@@ -1,6 +1,8 @@
 """A review of the Service Utilization Summary: the figures as they stood when it was reviewed, frozen as an event.
 
-Source: PSC-5. Late entries after the review show as a restated difference beside these figures, never a silent change.
+Source: PSC-5. The figures come from the view at one log position and from nowhere else: ``ledger utilisation --review``
+reads them and gives the command. Late entries after the review show as a restated difference beside these figures,
+never a silent change.
 """
 
 from __future__ import annotations
@@ -31,9 +33,10 @@ class UtilisationReviewed(Event, frozen=True, kw_only=True):
 
 
 class ReviewUtilisation(Command, frozen=True, kw_only=True):
-    """Freeze the reviewed figures of a staff member's period."""
+    """Freeze the figures of a staff member's period as the view showed them; not for people to type."""
 
     NAME = "review-utilisation"
+    INTERNAL = True
     review_id: Id
     staff_id: Id
     first_day: Date
@@ -53,6 +56,10 @@ class UtilisationReview(Aggregate):
         if not isinstance(event, UtilisationReviewed):
             raise TypeError(f"a utilisation review cannot hold {event.TYPE}")
         self.key = event.staff_id
+
+    def owners(self, command: Command, given: Given) -> frozenset[str]:
+        """Whose figures they are."""
+        return frozenset({command.staff_id if isinstance(command, ReviewUtilisation) else self.key})
 
     @decides(ReviewUtilisation, on="review_id", creates=True)
     def review(self, command: ReviewUtilisation, given: Given) -> None:

@@ -17,6 +17,7 @@ from eventsourcing.persistence import EventStore, IntegrityError, OperationalErr
 
 from ledger.aggregates.base import Actor, Aggregate, handler_of, refuse
 from ledger.aggregates.staff import Staff
+from ledger.aggregates.standing import decide, without_repetition
 from ledger.application.requests import SYSTEM, Request, Result, check_envelope, log_refusal, when
 from ledger.application.shelf import Shelf
 from ledger.clock import Clock, IdSource, RandomIds, SystemClock
@@ -233,9 +234,9 @@ class Ledger:
         given, reasons = self._circumstances(unit, request)
         unit.keep(aggregate)
         try:
-            handler.decide(aggregate, command, given)
+            decide(aggregate, command, given)
         except Refused as fault:
-            raise Refused(_merged(reasons.found, fault.reasons)) from None
+            raise Refused(without_repetition(_merged(reasons.found, fault.reasons))) from None
         reasons.refuse_if_any()
         changes = aggregate.collect_events()
         context = Context(

@@ -77,6 +77,7 @@ def status(session: Session, over: float | None) -> None:
             "head": standing.head,
             "waiting_for_a_place": standing.unplaced,
             "recorded_per_second": round(standing.recorded, 3),
+            "ahead_seconds": round(standing.ahead, 3),
             "views": views,
             "topic": standing.topic_data(rates),
             "parked": [vars(one) for one in waiting],

@@ -17,7 +17,7 @@ from ledger.errors import LedgerError
 from ledger.kafka.connection import KafkaUnreachable, read_kafka_settings
 from ledger.serving.endpoints import address_of, answering
 from ledger.serving.health import Health
-from ledger.serving.lag import Lag, lag_at, lags, recorded_a_second, view_places
+from ledger.serving.lag import Lag, ahead_words, head_ahead, lag_at, lags, recorded_a_second, view_places
 from ledger.serving.metrics import LogMetrics, Now, registry_of
 
 #: The name under which the topic stands among the readers of the log; no view can have it.
@@ -62,6 +62,8 @@ class Standing:
     readers: Mapping[str, Lag]
     #: Why the topic's place is not known, when LEDGER_KAFKA is set and it is not.
     topic_fault: str | None
+    #: By how many seconds the log's last event is recorded after now.
+    ahead: float
 
     def rates_since(self, before: Standing) -> dict[str, float]:
         """Events a second that each reader has come on by since then."""
@@ -95,7 +97,9 @@ def take_standing(session: Session) -> Standing:
     if topic is not None:
         readers[TOPIC] = lag_at(recorder, topic, head, now)
     recorded = recorded_a_second(recorder, head, now)
-    return Standing(time.monotonic(), head, recorder.waiting(), recorded, readers, fault)
+    return Standing(
+        time.monotonic(), head, recorder.waiting(), recorded, readers, fault, head_ahead(recorder, head, now)
+    )
 
 
 def _topic_place() -> tuple[int | None, str | None]:
@@ -127,6 +131,7 @@ def standing_text(
         f"database  {session.recorder.engine.url.render_as_string()}",
         f"head      {standing.head}" + (f", and {standing.unplaced} wait for a place" if standing.unplaced else ""),
         f"recorded  {standing.recorded:,.1f} events/s over the last minute",
+        *ahead_words(standing.ahead),
         "",
         "view",
     ]

@@ -104,7 +104,8 @@ def _text(
         supervisor = staff[one.supervisor_id].name if one.supervisor_id in staff else "nobody recorded"
         lines += [
             f"\n{one.name}  {one.staff_id}  supervised by {supervisor}",
-            f"  full {one.counts['full']}, non {one.counts['non']}, excused {one.counts['excused']}",
+            f"  full {one.counts['full']}, non {one.counts['non']}, excused {one.counts['excused']}"
+            + (f", not rated {one.counts['not_rated']}" if one.counts["not_rated"] else ""),
             "  week of     individual  group  rating   ",
         ]
         for week in one.weeks:

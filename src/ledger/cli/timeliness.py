@@ -18,7 +18,7 @@ from ledger.projections import policies as policy_view
 from ledger.projections import timeliness as view
 from ledger.projections.folding import fold_all
 from ledger.projections.note_review import AS_ADOPTED, LateNote, StaffReview, reading_name, review
-from ledger.projections.service_notes import ServiceNote
+from ledger.projections.service_notes import Rated, ServiceNote
 from ledger.replay.verified import read_verified
 from ledger.store.checked import read_checked
 from ledger.tracing.page import Page, Section, Table, as_text
@@ -108,6 +108,7 @@ def _sections(staff: StaffReview) -> list[Section]:
     sentences = [
         f"Services: {staff.services}, of them {staff.signed} signed, {staff.drafts} in draft, {staff.missing} without "
         "a note." + (f" In error, out of account: {staff.in_error} more." if staff.in_error else ""),
+        *([f"Restated since: {len(staff.restated)} verdicts, listed below."] if staff.restated else []),
         *staff.problems,
     ]
     table = Table(
@@ -135,7 +136,26 @@ def _sections(staff: StaffReview) -> list[Section]:
             rows=tuple(_late_row(note) for note in staff.late),
         )
         sections.append(Section(title=f"Not in time, staff {staff.staff_id}", table=late))
+    if staff.restated:
+        restated = Table(
+            headings=("Note", "As known when signed", "Restated", "Because"),
+            rows=tuple(
+                (
+                    one.note_id or f"none (contact {one.contact_id})",
+                    _verdict(one.then),
+                    _verdict(one.now),
+                    "; ".join(one.because),
+                )
+                for one in staff.restated
+            ),
+        )
+        sections.append(Section(title=f"Restated verdicts, staff {staff.staff_id}", table=restated))
     return sections
+
+
+def _verdict(v: Rated) -> str:
+    reading = reading_name(v.reading, v.extension_reading)
+    return f"{v.rule_id} {reading}: {OUTCOMES[v.outcome]}, due {when(datetime.fromisoformat(v.due))}"
 
 
 def _late_row(note: LateNote) -> tuple[str, ...]:
@@ -143,9 +163,5 @@ def _late_row(note: LateNote) -> tuple[str, ...]:
     signed = note.state
     if note.signed_at is not None:
         signed = when(datetime.fromisoformat(note.signed_at).astimezone(ended.tzinfo))
-    verdicts = "; ".join(
-        f"{v.rule_id} {reading_name(v.reading, v.extension_reading)}: {OUTCOMES[v.outcome]}, due "
-        f"{when(datetime.fromisoformat(v.due))}"
-        for v in note.verdicts
-    )
+    verdicts = "; ".join(_verdict(verdict) for verdict in note.verdicts)
     return when(ended), note.note_id or f"none (contact {note.contact_id})", signed, verdicts

@@ -29,6 +29,7 @@ from ledger.proof.places import notes_of_file
 from ledger.proof.settings import read_proof_settings
 from ledger.proof.trust import Trust
 from ledger.proof.web import ask
+from ledger.serving.lag import ahead_words, head_ahead
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -90,13 +91,16 @@ def verify(
     made = {c.projection for c in report.projections}
     not_made = [p.name for p in PROJECTIONS if p.name not in made]
     sound = report.sound and (topic is None or topic.equal)
-    data = _data(report, walk, outside, not_made) | {"sound": sound}
+    ahead = head_ahead(session.recorder, report.head, (session.clock or SystemClock()).now())
+    data = _data(report, walk, outside, not_made) | {"sound": sound, "ahead_seconds": round(ahead, 3)}
     compared: list[str] = []
     if topic is not None:
         data |= {"topic": topic_data(topic)}
         compared = topic_lines(topic)
     last = "sound: nothing differs" if sound else "NOT SOUND"
-    session.emit(data, lambda: "\n".join([*_lines(report, walk, outside, not_made), *compared, last]))
+    session.emit(
+        data, lambda: "\n".join([*_lines(report, walk, outside, not_made), *ahead_words(ahead), *compared, last])
+    )
     if not report.sound:
         first = report.faults[0]
         raise IntegrityFault(f"position {first.position} {first.event_id}: {first.words}")

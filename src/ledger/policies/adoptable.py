@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from ledger.policies.calendar import CALENDAR_RULE, calendars
 from ledger.policies.deadline_rules import rule_book
 from ledger.policies.productivity import productivity_rules
 from ledger.policies.service_codes import combine_readings
@@ -40,6 +41,9 @@ def adoptable_readings(day: date) -> dict[str, dict[str, tuple[str, ...]]]:
         add(supervised.rule, supervised.id)
     for combining in combine_readings(day):
         add(COMBINE_RULE, combining.id)
+    for one in calendars().calendars:
+        if one.in_force(day):
+            add(CALENDAR_RULE, one.id)
     return {
         rule: {reading: tuple(versions) for reading, versions in readings.items()}
         for rule, readings in sorted(found.items())

@@ -8,18 +8,20 @@ the answer says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import date
 
 import msgspec
 
+from ledger.policies.calendar import CALENDAR_RULE
 from ledger.policies.deadline_rules import RuleBook, RuleError, rule_book
 
 
 class Adoption(msgspec.Struct, frozen=True, kw_only=True):
     """One adoption: from ``effective_from`` the agency reads a rule in one way, in one version.
 
-    ``retired_on`` is the first day on which it no longer holds. ``program`` None is the whole agency.
+    ``retired_on`` is the first day on which it no longer holds. ``program`` None is the whole agency. ``recorded_at``
+    and ``retired_recorded_at`` say since when that is known, as UTC text that sorts by time; empty is since ever.
     """
 
     rule_id: str
@@ -28,6 +30,8 @@ class Adoption(msgspec.Struct, frozen=True, kw_only=True):
     effective_from: date
     retired_on: date | None = None
     program: str | None = None
+    recorded_at: str = ""
+    retired_recorded_at: str = ""
 
     def holds(self, rule_id: str, program: str, day: date) -> bool:
         """Whether this adoption speaks of the rule, in the program, on the day."""
@@ -43,6 +47,30 @@ class Adoption(msgspec.Struct, frozen=True, kw_only=True):
         until = "" if self.retired_on is None else f", until {self.retired_on} (not included)"
         whom = "the agency" if self.program is None else f"program {self.program}"
         return f"{whom} adopted {self.rule_id} read as {self.reading}@{self.version} from {self.effective_from}{until}"
+
+
+def known_by(adoptions: Iterable[Adoption], at: str) -> tuple[Adoption, ...]:
+    """The adoptions as they were known at a time (UTC text): those recorded later are not there, nor later ends."""
+    return tuple(
+        msgspec.structs.replace(a, retired_on=None, retired_recorded_at="") if a.retired_recorded_at > at else a
+        for a in adoptions
+        if a.recorded_at <= at
+    )
+
+
+def learned_since(
+    adoptions: Iterable[Adoption], at: str, rules: Container[str], program: str, service_date: date
+) -> tuple[str, ...]:
+    """What was recorded after a time (UTC text) about how these rules are read on an earlier date, in words."""
+    said = []
+    for one in adoptions:
+        if one.rule_id not in rules or one.program not in (None, program) or one.effective_from > service_date:
+            continue
+        if one.recorded_at > at:
+            said.append(f"{one.words()}, recorded {one.recorded_at}")
+        elif one.retired_recorded_at > at and one.retired_on is not None and one.retired_on <= service_date:
+            said.append(f"{one.words()}, an end recorded {one.retired_recorded_at}")
+    return tuple(said)
 
 
 class InForce(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +139,28 @@ def in_force(
         version=chosen.version,
         adoption=chosen,
         reasons=(f"for a service of {service_date}: {chosen.words()}", *passed),
+    )
+
+
+def adopted_calendar(adoptions: Iterable[Adoption], program: str, day: date) -> str | None:
+    """The calendar adopted for a program and a day, by id; None where its own holds, the rule book's."""
+    holding = holding_adoption(adoptions, CALENDAR_RULE, program, day)
+    return None if holding is None else holding.reading
+
+
+def calendar_in_force(adoptions: Iterable[Adoption], program: str, day: date) -> InForce:
+    """Which calendar business days are counted by, for a program and a day, with the reasons."""
+    holding = holding_adoption(adoptions, CALENDAR_RULE, program, day)
+    own = rule_book().program(program).calendar
+    said = f"nobody had adopted a calendar for {day}: {own} is that of program {program}"
+    return InForce(
+        rule_id=CALENDAR_RULE,
+        program=program,
+        day=day,
+        reading=own if holding is None else holding.reading,
+        version=None if holding is None else holding.version,
+        adoption=holding,
+        reasons=(said if holding is None else f"for a service of {day}: {holding.words()}",),
     )
 
 

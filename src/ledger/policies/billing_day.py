@@ -7,7 +7,7 @@ here decides it silently.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 
 import msgspec
@@ -128,7 +128,33 @@ def provider_day(services: Sequence[ServiceFacts]) -> tuple[DayFinding, ...]:
             words = f"{provider} has {total} minutes on {day.isoformat()}, over {limit.max_minutes_per_day}"
             contacts = tuple(service.contact_id for service in own)
             found.append(DayFinding(code="minutes-over-day", contact_ids=contacts, words=words, source=limit.source))
-    return tuple(found)
+    return (*found, *_long_days(live))
+
+
+def _long_days(live: Sequence[ServiceFacts]) -> Iterator[DayFinding]:
+    """The days on which a person's direct minutes, all clients and payers together, are over what is flagged."""
+    days: dict[tuple[str, date], list[ServiceFacts]] = {}
+    for service in live:
+        days.setdefault((service.provider_id, service.service_date), []).append(service)
+    for (provider, day), own in sorted(days.items()):
+        systems = [delivery_system(state, system, day) for state, system in sorted({(s.state, s.system) for s in own})]
+        known = [system for system in systems if system is not None]
+        if not known:
+            continue
+        limit = min(known, key=lambda system: system.flag_direct_minutes_over)
+        longest: dict[str, int] = {}
+        for service in own:
+            stretch = service.session_id or service.contact_id
+            longest[stretch] = max(longest.get(stretch, 0), service.direct_minutes)
+        total = sum(longest.values())
+        most = limit.flag_direct_minutes_over
+        if total > most:
+            yield DayFinding(
+                code="direct-over-eight-hours",
+                contact_ids=tuple(service.contact_id for service in own),
+                words=f"{provider} has {total} direct minutes on {day.isoformat()}, over {most}",
+                source=limit.source,
+            )
 
 
 def combine_same_day(lines: Sequence[BillingLine], reading: str | None = None) -> tuple[BillingLine, ...]:

@@ -117,6 +117,10 @@ class CalendarBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return tuple(row for row in inherited if row.name not in own) + data.rows
 
 
+#: What an agency adopts to count business days otherwise: its readings are the calendars there are, for one program.
+CALENDAR_RULE = "CALENDAR"
+
+
 class Calendar(msgspec.Struct, frozen=True, kw_only=True):
     """The resolved calendar: every closed day of the years it covers.
 

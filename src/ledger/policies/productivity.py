@@ -21,9 +21,10 @@ RatingValue = Literal["full", "non", "not_rated"]
 
 
 class Target(Provenance, frozen=True, kw_only=True):
-    """PSC-1: billable minutes for each day worked."""
+    """PSC-1: billable minutes for each day worked, and the programs that PSC-1 to PSC-5 are for."""
 
     rule: str
+    programs: tuple[str, ...]
     minutes_per_day_worked: int
 
 

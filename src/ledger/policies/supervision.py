@@ -7,7 +7,8 @@ of medium confidence; the answer says so.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Literal
 
@@ -15,13 +16,15 @@ import msgspec
 
 from ledger.policies.provenance import Confidence, Provenance, load_data
 
-SupervisionValue = Literal["full", "non", "excused"]
+SupervisionValue = Literal["full", "non", "excused", "not_rated"]
+_NONE = timedelta()
 
 
 class WeeklyRule(Provenance, frozen=True, kw_only=True):
-    """PSC-6: from how many minutes a week is Full, and to where the band goes."""
+    """PSC-6: from how many minutes a week is Full, to where the band goes, and the programs it is for."""
 
     rule: str
+    programs: tuple[str, ...]
     full_from_minutes: int
     band_to_minutes: int
 
@@ -60,12 +63,24 @@ class WeekFacts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     week_of: date
+    #: The programs the person works in: PSC-6 rates those of its own alone.
+    programs: tuple[str, ...]
     individual_minutes: tuple[int, ...]
     scheduled_days: int
     days_off: int = 0
     group_minutes: tuple[int, ...] = ()
     direct_counselling_minutes: int = 0
     registration: str | None = None
+    #: Minutes that sessions share with others: they are not in the lists above a second time.
+    overlapping_minutes: int = 0
+
+
+class Sitting(msgspec.Struct, frozen=True, kw_only=True):
+    """A session of supervision that was held, from when and for how long."""
+
+    started_at: datetime
+    minutes: int
+    group: bool
 
 
 class SupervisionRating(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,10 +142,43 @@ def _check(facts: WeekFacts) -> None:
         raise ValueError("days off must lie within the scheduled days, and minutes cannot be negative")
 
 
+def counted_once(sittings: Iterable[Sitting]) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """The minutes that each session adds, individual and group, and those that were recorded twice (PSC-6, PSC-7).
+
+    Nobody sits in two sessions at a time: minutes that sessions share count once, and as group supervision where one of
+    them was in a group, since whoever sat there was not supervised alone.
+    """
+    covered: list[tuple[datetime, datetime]] = []
+    added: dict[bool, list[int]] = {True: [], False: []}
+    twice = 0
+    for one in sorted(sittings, key=lambda s: (not s.group, s.started_at, s.minutes)):
+        end = one.started_at + timedelta(minutes=one.minutes)
+        shared = sum(
+            (min(end, b) - max(one.started_at, a) for a, b in covered if a < end and one.started_at < b), _NONE
+        )
+        minutes = one.minutes - int(shared.total_seconds() // 60)
+        added[one.group].append(minutes)
+        twice += one.minutes - minutes
+        covered = _joined([*covered, (one.started_at, end)])
+    return tuple(added[False]), tuple(added[True]), twice
+
+
+def _joined(spans: list[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """The same time in spans that do not touch."""
+    joined: list[tuple[datetime, datetime]] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
 def rate_week(facts: WeekFacts) -> SupervisionRating:
     """PSC-6 for one week: Full from the least minutes on, Non below, excused when the whole week was off.
 
-    A week of which part was worked is not excused. Raises ``ValueError`` for impossible facts.
+    A week of which part was worked is not excused; one of a program that the rule is not for is not rated. Raises
+    ``ValueError`` for impossible facts.
     """
     _check(facts)
     monday = _monday(facts.week_of)
@@ -141,9 +189,14 @@ def rate_week(facts: WeekFacts) -> SupervisionRating:
     steps = [f"individual supervision in the week of {monday.isoformat()}: {parts} = {minutes} min"]
     if group:
         steps.append(f"{group} min of group supervision do not count here")
+    if facts.overlapping_minutes:
+        steps.append(f"{facts.overlapping_minutes} min were recorded in two sessions at a time and count once")
     value: SupervisionValue
     above = minutes > rule.band_to_minutes
-    if facts.days_off == facts.scheduled_days:
+    if not set(facts.programs) & set(rule.programs):
+        value, above = "not_rated", False
+        steps.append(f"not rated: {rule.rule} is for {', '.join(rule.programs)}, not for {_listed(facts.programs)}")
+    elif facts.days_off == facts.scheduled_days:
         value = "excused"
         why = f"all {facts.scheduled_days} scheduled days were off" if facts.scheduled_days else "no day was scheduled"
         steps.append(f"excused: {why}")
@@ -168,6 +221,10 @@ def rate_week(facts: WeekFacts) -> SupervisionRating:
         steps=tuple(steps),
         sources=(source,),
     )
+
+
+def _listed(programs: tuple[str, ...]) -> str:
+    return ", ".join(programs) or "somebody without a program"
 
 
 def licence_week(
@@ -205,14 +262,14 @@ def licence_week(
 def rate_week_with_licence(facts: WeekFacts, reading: str | None = None) -> SupervisionRating:
     """The week under PSC-6 and, for a registered person, PSC-7, joined as ``reading`` says (None: the default).
 
-    An excused week stays excused. Raises ``ValueError`` for an unknown reading.
+    An excused week stays excused, and one that is not rated so. Raises ``ValueError`` for an unknown reading.
     """
     rating = rate_week(facts)
     row = next((r for r in supervision_readings(rating.week_of) if reading is None or r.id == reading), None)
     if row is None:
         raise ValueError(f"no supervision reading {reading}")
     registered = facts.registration is not None and licence_rule(facts.registration, rating.week_of) is not None
-    if not registered or facts.registration is None or rating.value == "excused" or not row.licence:
+    if not registered or facts.registration is None or rating.value in ("excused", "not_rated") or not row.licence:
         return msgspec.structs.replace(rating, reading=row.id)
     answer = licence_week(
         facts.registration,

@@ -311,7 +311,9 @@ def _service(
     judged = [finding(one.code, one.words, one.source, facts.service_date) for one in about]
     # What the provider's day has against the service stands in its own line already.
     blocks = tuple(dict.fromkeys((*line.blocks, *(block for block, _ in judged if block is not None))))
-    flags = (*line.flags, *(flag for _, flag in judged if flag is not None))
+    said = [flag for _, flag in judged if flag is not None]
+    # What is flagged of the whole day stands for what the line says of itself alone.
+    flags = (*(flag for flag in line.flags if flag.code not in {one.code for one in said}), *said)
     status: Status = "void" if row.in_error else ("blocked" if blocks else "claimable")
     reading = readings.get(row.contact_id, "")
     related = {contact for one in about for contact in one.contact_ids} | set(line.contact_ids)

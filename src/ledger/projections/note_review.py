@@ -6,12 +6,14 @@ of the review. A service whose note is not written yet counts as its verdict say
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 import msgspec
 
-from ledger.policies.adoption import Adoption, adopted_readings
+from ledger.clock import to_text
+from ledger.policies.adoption import Adoption, adopted_calendar, adopted_readings, known_by, learned_since
+from ledger.policies.calendar import CALENDAR_RULE
 from ledger.policies.deadline_rules import Rule, RuleBook, pick, pick_rating, rule_book, split_selector
 from ledger.projections.service_notes import Rated, ServiceNote, rate_note, to_rated
 
@@ -27,12 +29,15 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """One verdict on a service, and whether its reading is the adopted one (or the default, nobody having adopted).
 
     ``as_extended`` is false for a verdict whose extension is read otherwise than adopted: a what-if of a what-if.
+    ``known_then`` is what the verdict in force was by what was known when the note was signed (a service without a
+    signed note: when it ended), where that was another.
     """
 
     rated: Rated
     adopted: bool
     is_default: bool
     as_extended: bool
+    known_then: Rated | None = None
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +73,20 @@ class LateNote(msgspec.Struct, frozen=True, kw_only=True):
     late_entry: str | None
 
 
+class RestatedVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict in force that is another than it was when the note was signed, because a policy was recorded since.
+
+    ``then`` is the verdict by what was known then, ``now`` the one in force; ``because`` says what was recorded.
+    """
+
+    client_id: str
+    contact_id: str
+    note_id: str | None
+    then: Rated
+    now: Rated
+    because: tuple[str, ...]
+
+
 class StaffReview(msgspec.Struct, frozen=True, kw_only=True):
     """One staff member's month. ``in_error`` services are out of account; ``problems`` could not be rated, and why."""
 
@@ -79,6 +98,7 @@ class StaffReview(msgspec.Struct, frozen=True, kw_only=True):
     in_error: int
     tallies: tuple[Tally, ...]
     late: tuple[LateNote, ...]
+    restated: tuple[RestatedVerdict, ...]
     problems: tuple[str, ...]
 
 
@@ -91,12 +111,45 @@ def standings(
     """
     if row.problem is not None:
         return ()
-    used = book or rule_book()
+    used, known = book or rule_book(), tuple(adoptions)
+    now = _standings(row, known, as_at, used)
+    since = settled_at(row)
+    if not _learned(row, known):
+        return now
+    then = {s.rated.rule_id: s.rated for s in _standings(row, known_by(known, since), as_at, used) if s.adopted}
+    return tuple(
+        msgspec.structs.replace(s, known_then=then.get(s.rated.rule_id))
+        if s.adopted and then.get(s.rated.rule_id) != s.rated
+        else s
+        for s in now
+    )
+
+
+def settled_at(row: ServiceNote) -> str:
+    """Since when a verdict on the service could be known: the signature, or the end of a service without one."""
+    note = row.note(row.note_id)
+    if note is not None and note.signature is not None:
+        return note.signature.signed_at
+    return to_text(datetime.fromisoformat(row.ended_at))
+
+
+def _learned(row: ServiceNote, adoptions: tuple[Adoption, ...]) -> tuple[str, ...]:
+    """What was recorded since then about the rules that govern this service, or about its calendar."""
+    day = date.fromisoformat(row.service_day)
+    rules, ratings = rule_book().governing(row.document, row.program, day)
+    concerned = {CALENDAR_RULE, *(rule.id for rule in rules), *(rating.id for rating in ratings)}
+    return learned_since(adoptions, settled_at(row), concerned, row.program, day)
+
+
+def _standings(
+    row: ServiceNote, adoptions: tuple[Adoption, ...], as_at: datetime, used: RuleBook
+) -> tuple[Standing, ...]:
     day = date.fromisoformat(row.service_day)
     adopted = adopted_readings(adoptions, row.program, day, book=used)
+    calendar = adopted_calendar(adoptions, row.program, day)
     rated = row.verdicts
-    if row.state != "signed" or not _versions_of_the_day(adopted, day, used):
-        found = rate_note(row, row.note(row.note_id), as_at=as_at, adopted=adopted)
+    if row.state != "signed" or calendar is not None or not _versions_of_the_day(adopted, day, used):
+        found = rate_note(row, row.note(row.note_id), as_at=as_at, adopted=adopted, calendar=calendar)
         rated = tuple(to_rated(verdict) for verdict in found.verdicts)
     rules, ratings = used.governing(row.document, row.program, day)
     chosen = {rule.id: rule.default for rule in rules} | {rating.id: rating.default for rating in ratings}
@@ -145,6 +198,7 @@ def _review_one(
         in_error=len(rows) - len(counted),
         tallies=_tallies(rated),
         late=tuple(found for found in late if found is not None),
+        restated=tuple(found for row, verdicts in rated for found in _restated(row, verdicts, adoptions)),
         problems=tuple(f"contact {row.contact_id}: {row.problem}" for row in counted if row.problem is not None),
     )
 
@@ -167,6 +221,21 @@ def _late(row: ServiceNote, adopted: Sequence[Rated]) -> LateNote | None:
         late_reason=note.signature.late_reason if note and note.signature else None,
         late_entry=note.late_entry if note else None,
     )
+
+
+def _restated(
+    row: ServiceNote, verdicts: Sequence[Standing], adoptions: tuple[Adoption, ...]
+) -> Iterator[RestatedVerdict]:
+    for found in verdicts:
+        if found.known_then is not None:
+            yield RestatedVerdict(
+                client_id=row.client_id,
+                contact_id=row.contact_id,
+                note_id=row.note_id,
+                then=found.known_then,
+                now=found.rated,
+                because=_learned(row, adoptions),
+            )
 
 
 def _tallies(rated: Sequence[tuple[ServiceNote, Sequence[Standing]]]) -> tuple[Tally, ...]:

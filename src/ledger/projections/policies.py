@@ -30,6 +30,7 @@ class AdoptedPolicy(msgspec.Struct, frozen=True, kw_only=True):
     recorded_at: str
     reason: str
     retired_reason: str | None
+    retired_recorded_at: str | None = None
 
     def adoption(self) -> Adoption:
         """The row as :mod:`ledger.policies.adoption` takes it."""
@@ -40,10 +41,12 @@ class AdoptedPolicy(msgspec.Struct, frozen=True, kw_only=True):
             effective_from=date.fromisoformat(self.effective_from),
             retired_on=None if self.last_day is None else date.fromisoformat(self.last_day) + timedelta(days=1),
             program=self.program,
+            recorded_at=self.recorded_at,
+            retired_recorded_at=self.retired_recorded_at or "",
         )
 
 
-policies = Projection("policies", 1, AdoptedPolicy, key=("policy_id",), indexes=(("rule_id",),))
+policies = Projection("policies", 2, AdoptedPolicy, key=("policy_id",), indexes=(("rule_id",),))
 
 
 @policies.on(PolicyAdopted, keys=lambda h: [(h.stream_id,)])
@@ -68,7 +71,12 @@ def retired(row: AdoptedPolicy | None, happened: Happened[PolicyRetired], key: K
     if row is None:
         raise LookupError("retired before it was adopted")
     event = happened.event
-    return msgspec.structs.replace(row, last_day=event.last_day.isoformat(), retired_reason=event.reason)
+    return msgspec.structs.replace(
+        row,
+        last_day=event.last_day.isoformat(),
+        retired_reason=event.reason,
+        retired_recorded_at=happened.recorded_at,
+    )
 
 
 def in_order(lines: Iterable[Line[AdoptedPolicy]]) -> tuple[Adoption, ...]:

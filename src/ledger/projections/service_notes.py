@@ -129,11 +129,13 @@ def rate_note(
     *,
     as_at: datetime,
     adopted: Mapping[str, str] | None = None,
+    calendar: str | None = None,
     clock: Clock = "server",
 ) -> Verdicts:
     """The verdicts on a note of this service (None: it has none) as known at ``as_at``, by one of the two clocks.
 
-    Raises ``RuleError`` or ``CalendarError`` where no rule can be applied.
+    ``calendar`` is the one adopted, None the program's own. Raises ``RuleError`` or ``CalendarError`` where no rule can
+    be applied.
     """
     signed = None
     if note is not None and note.signature is not None:
@@ -145,6 +147,7 @@ def rate_note(
         signed,
         extension=None if note is None else extension_of(note, as_at, clock),
         adopted=adopted,
+        calendar=calendar,
         as_at=as_at,
     )
 

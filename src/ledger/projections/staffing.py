@@ -22,7 +22,8 @@ from ledger.aggregates.staff import (
     TimeOffCancelled,
     TimeOffRecorded,
 )
-from ledger.policies.calendar import Calendar, calendar
+from ledger.policies.adoption import Adoption, adopted_calendar
+from ledger.policies.calendar import CALENDAR_RULE, Calendar, calendar
 from ledger.policies.deadline_rules import rule_book
 from ledger.policies.productivity import Workday
 from ledger.projections.base import Happened, Key, Projection
@@ -194,29 +195,33 @@ def live_staff(connection: Connection, staff_id: str | None = None) -> dict[str,
     return {row.staff_id: row for row in rows}
 
 
-def calendar_of(member: StaffMember) -> Calendar | None:
-    """The business-day calendar of a person's programme, None where the rule book knows none of their programmes."""
+def calendar_of(member: StaffMember, day: date, adoptions: Iterable[Adoption] = ()) -> Calendar | None:
+    """The business-day calendar of a person's programme on a day, as adopted for it or its own.
+
+    None where the rule book knows none of their programmes.
+    """
     for program in member.programs:
         found = next((row for row in rule_book().programs if row.id == program), None)
         if found is not None:
-            return calendar(found.calendar)
+            return calendar(adopted_calendar(adoptions, program, day) or found.calendar)
     return None
 
 
-def workdays(member: StaffMember, days: Iterable[date]) -> tuple[Workday, ...]:
+def workdays(member: StaffMember, days: Iterable[date], adoptions: Iterable[Adoption] = ()) -> tuple[Workday, ...]:
     """The scheduled workdays among some days, with time off and agency holidays (PSC-4).
 
     Days before the hire date or after the last day count as scheduled too, by the schedule nearest to them; ratings
     leave them out of the days worked. Raises ``CalendarError`` for a day that the calendar does not cover.
     """
-    book = calendar_of(member)
     found: list[Workday] = []
+    calendars = tuple(one for one in adoptions if one.rule_id == CALENDAR_RULE)
     for day in days:
         schedule = member.schedule_on(day) or (member.schedules[0] if member.schedules else None)
         minutes = schedule.minutes[day.weekday()] if schedule else 0
         if not minutes:
             continue
         # A weekend is no holiday: somebody scheduled to work on it works.
+        book = calendar_of(member, day, calendars)
         holiday = book.closed.get(day) if book is not None and book.why_not(day) is not None else None
         found.append(Workday(day=day, scheduled_minutes=minutes, pto_minutes=member.minutes_off(day), holiday=holiday))
     return tuple(found)

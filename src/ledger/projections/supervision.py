@@ -17,8 +17,10 @@ from ledger.aggregates.supervision import SupervisionEnteredInError, Supervision
 from ledger.policies.adoption import Adoption, holding_adoption
 from ledger.policies.supervision import (
     LicenceAnswer,
+    Sitting,
     SupervisionRating,
     WeekFacts,
+    counted_once,
     licence_rule,
     licence_week,
     rate_week,
@@ -51,6 +53,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         if self.started_at is not None:
             return datetime.fromisoformat(self.started_at).astimezone(zone).date()
         return date.fromisoformat(self.planned_for or "")
+
+    def sitting(self) -> Sitting:
+        """A session that was held, as the rules take it."""
+        started_at = datetime.fromisoformat(self.started_at or "")
+        return Sitting(started_at=started_at, minutes=self.minutes, group=self.mode == "group")
 
 
 supervision = Projection("supervision", 1, Session, key=("session_id",), indexes=(("staff_id",),))
@@ -135,7 +142,7 @@ class GridWeek(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Grid(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker's weeks, and how many of them were Full, Non and excused under the adopted reading."""
+    """A worker's weeks, and how many of them were Full, Non, excused and not rated under the adopted reading."""
 
     staff_id: str
     name: str
@@ -178,7 +185,7 @@ def grid(
         if any(member.employed_on(day) for day in days):
             weeks.append(_week(member, mine, counted, adoptions, days, zone, today))
         monday += timedelta(days=7)
-    counts = {"full": 0, "non": 0, "excused": 0}
+    counts = {"full": 0, "non": 0, "excused": 0, "not_rated": 0}
     for week in weeks:
         if week.over:
             counts[week.adopted] += 1
@@ -202,15 +209,18 @@ def _week(
 ) -> GridWeek:
     monday, sunday = days[0], days[-1]
     own = sorted((one for one in sessions if monday <= one.day(zone) <= sunday), key=lambda one: one.day(zone))
-    scheduled = workdays(member, [day for day in days if member.employed_on(day)])
+    scheduled = workdays(member, [day for day in days if member.employed_on(day)], adoptions)
     off = sum(1 for day in scheduled if day.worked == 0)
     known = any(member.schedule_on(day) is not None for day in days)
     registration = _registration(member, monday, sunday)
     direct = sum(one.direct_minutes for one in services if monday.isoformat() <= one.service_day <= sunday.isoformat())
+    individual, group, twice = counted_once(one.sitting() for one in own if one.held)
     facts = WeekFacts(
         week_of=monday,
-        individual_minutes=tuple(one.minutes for one in own if one.held and one.mode == "individual"),
-        group_minutes=tuple(one.minutes for one in own if one.held and one.mode == "group"),
+        programs=member.programs,
+        individual_minutes=individual,
+        group_minutes=group,
+        overlapping_minutes=twice,
         # Without a schedule nobody can say that all of a week was off, so it is rated like a week of work.
         scheduled_days=len(scheduled) if known else len(days),
         days_off=off if known else 0,
@@ -226,8 +236,7 @@ def _week(
     chosen = holding.reading if holding is not None else readings[0].id
     licence = None
     if registration is not None:
-        individual, group = sum(facts.individual_minutes), sum(facts.group_minutes)
-        licence = licence_week(registration, individual, group, direct, monday)
+        licence = licence_week(registration, sum(individual), sum(group), direct, monday)
     standings = tuple(_standing(facts, row.id, adopted=row.id == chosen) for row in readings) if licence else ()
     return GridWeek(
         week_of=monday,

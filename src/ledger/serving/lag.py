@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ledger.clock import to_text
+from ledger.clock import from_text, to_text
 from ledger.consumers.runner import Runner
 from ledger.store.recorder import Recorder
 
@@ -50,3 +50,27 @@ def lags(recorder: Recorder, places: Mapping[str, int], head: int, now: datetime
 def recorded_a_second(recorder: Recorder, head: int, now: datetime) -> float:
     """How many events a second the log has grown by over the last minute."""
     return (head - recorder.position_at(to_text(now - MINUTE))) / MINUTE.total_seconds()
+
+
+#: Machines' clocks differ by less than this many seconds when they are kept; more is a clock that was set wrongly.
+CLOCKS_DIFFER = 5.0
+
+
+def head_ahead(recorder: Recorder, head: int, now: datetime) -> float:
+    """By how many seconds the log's last event is recorded after now; 0 where the clocks agree well enough.
+
+    Everything recorded meanwhile carries that same time, since ``recorded_at`` never goes back.
+    """
+    last = recorder.read_log(head - 1, 1) if head else ()
+    ahead = (from_text(last[0].recorded_at) - now).total_seconds() if last else 0.0
+    return ahead if ahead > CLOCKS_DIFFER else 0.0
+
+
+def ahead_words(seconds: float) -> list[str]:
+    """A warning, where the log is ahead of the clock; nothing where it is not."""
+    if not seconds:
+        return []
+    return [
+        f"! the log's last event is recorded {seconds:,.0f} s after now by this machine's clock: it, or the clock of a "
+        "machine that recorded, was set wrongly; until then, whatever is recorded carries that same time"
+    ]

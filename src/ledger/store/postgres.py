@@ -21,14 +21,18 @@ from eventsourcing.persistence import StoredEvent
 from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
-from ledger.clock import Clock, to_text
+from ledger.clock import Clock, SystemClock, to_text
 from ledger.errors import IntegrityFault, LedgerError
 from ledger.store.envelope import StoredRow, leaf_of, row_of
 from ledger.store.recorder import EVENT_COLUMNS, EVENTS, LOG_COLUMNS, Recorder, as_librarys, written_of
 
 _WRITTEN = ", ".join(EVENT_COLUMNS)
+#: The server's clock, as ``clock.to_text`` writes an instant.
+_SERVER_TIME = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+_VALUES = ", ".join(["%s"] * len(EVENT_COLUMNS))
 #: One event in one statement, several in one COPY: each is a transaction of its own, with one answer of the server.
-_INSERT = f"INSERT INTO events ({_WRITTEN}, written_at) VALUES ({', '.join(['%s'] * (len(EVENT_COLUMNS) + 1))})"  # noqa: S608
+_INSERT = f"INSERT INTO events ({_WRITTEN}, written_at) VALUES ({_VALUES}, {_SERVER_TIME})"  # noqa: S608
+_INSERT_AT = f"INSERT INTO events ({_WRITTEN}, written_at) VALUES ({_VALUES}, %s)"  # noqa: S608
 _COPY = f"COPY events ({_WRITTEN}, written_at) FROM STDIN"
 _COPY_PLACES = "COPY log_order (position, ticket, recorded_at, leaf) FROM STDIN"
 
@@ -61,7 +65,8 @@ _ERA = (
     "ON attrelid = adrelid AND attnum = adnum WHERE adrelid = 'events'::regclass AND attname = 'era') d"
 )
 _STANDING = (
-    f"SELECT * FROM ({_ERA}) AS era LEFT JOIN ({_LAST_PLACED}) AS last (position, at, era_of, xid, ticket) ON true"  # noqa: S608
+    f"SELECT {_SERVER_TIME}, * FROM ({_ERA}) AS era "  # noqa: S608 - our own words
+    f"LEFT JOIN ({_LAST_PLACED}) AS last (position, at, era_of, xid, ticket) ON true"
 )
 _WAITING = text("SELECT count(*) FROM events WHERE (era, xid, ticket) > (:era, CAST(:xid AS xid8), :ticket)")
 _PASSED_OVER = (
@@ -88,18 +93,27 @@ class PostgresRecorder(Recorder):
 
     def __init__(self, engine: Any, clock: Clock) -> None:
         super().__init__(engine)
-        self._clock = clock
+        #: A clock that was set by hand (a simulation's), which then says when; None is the database server's own.
+        self._clock = None if isinstance(clock, SystemClock) else clock
+
+    def _set_time(self) -> str | None:
+        return None if self._clock is None else to_text(self._clock.now())
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
         rows = self._insert(stored_events)
         if not rows:
             return
-        written_at = to_text(self._clock.now())
+        written_at = self._set_time()
         try:
             with self._direct.cursor() as cursor:
                 if len(rows) == 1:
-                    cursor.execute(_INSERT, (*written_of(rows[0]), written_at))
+                    if written_at is None:
+                        cursor.execute(_INSERT, written_of(rows[0]))
+                    else:
+                        cursor.execute(_INSERT_AT, (*written_of(rows[0]), written_at))
                     return
+                if written_at is None:
+                    (written_at,) = cursor.execute(f"SELECT {_SERVER_TIME}").fetchone()
                 with cursor.copy(_COPY) as copy:
                     for row in rows:
                         copy.write_row((*written_of(row), written_at))
@@ -120,7 +134,7 @@ class PostgresRecorder(Recorder):
                 cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
                 # The lock is a statement of its own: a snapshot taken with it would be older than the lock.
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SEQUENCER_LOCK,))
-                head, placed = _place_batch(cursor)
+                head, placed = _place_batch(cursor, self._set_time())
                 cursor.execute("COMMIT")
             if placed < _BATCH:
                 return head
@@ -184,9 +198,13 @@ class PostgresRecorder(Recorder):
         ).select_from(EVENTS)
 
 
-def _place_batch(cursor: Any) -> tuple[int, int]:
-    """Give the next places, under the sequencer's lock; returns the log's head and how many were given."""
-    number, foreign, position, *rest = cursor.execute(_STANDING).fetchone()
+def _place_batch(cursor: Any, set_time: str | None) -> tuple[int, int]:
+    """Give the next places, under the sequencer's lock; returns the log's head and how many were given.
+
+    No event is recorded later than now: by the server's clock, or by one that was set by hand if that is ahead of it.
+    """
+    server_time, number, foreign, position, *rest = cursor.execute(_STANDING).fetchone()
+    latest = max(server_time, set_time or "")
     current = _checked(number, foreign)
     previous, *after = rest if position is not None else ("", 0, "0", 0)
     position = position or 0
@@ -197,7 +215,7 @@ def _place_batch(cursor: Any) -> tuple[int, int]:
     for values in found:
         row = row_of(values[:-1])
         position += 1
-        previous = max(previous, row.recorded_at)  # here still the time its writer wrote it at
+        previous = max(previous, min(row.recorded_at, latest))  # here still the time its writer wrote it at
         places.append((position, values[-1], previous, leaf_of(row, position, previous)))
     with cursor.copy(_COPY_PLACES) as copy:
         for place in places:

@@ -230,12 +230,12 @@ class Recorder(ApplicationRecorder):
 
     def position_at(self, recorded_at: str) -> int:
         """The last position recorded at or before a time (in the stored form), 0 when there is none."""
-        recorded = select(LOG.c.recorded_at).where(LOG.c.position >= bindparam("position")).order_by(LOG.c.position)
+        at = select(LOG.c.recorded_at).where(LOG.c.position >= bindparam("position")).order_by(LOG.c.position).limit(1)
         with self.reading() as connection:
             head = int(connection.scalar(select(func.max(LOG.c.position))) or 0)
             # The database refuses a time that goes back, so halving finds it without an index to keep.
             return bisect_right(
-                range(1, head + 1), recorded_at, key=lambda at: str(connection.scalar(recorded.limit(1), {"position": at}))
+                range(1, head + 1), recorded_at, key=lambda position: str(connection.scalar(at, {"position": position}))
             )
 
     # The rest of the library's interface: the same log under the library's names. Its callers know of no sequencer, so

@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from ledger.errors import BadInput
-from ledger.policies.adoption import Adoption, InForce, adopted_readings, in_force
+from ledger.policies.adoption import Adoption, InForce, adopted_calendar, adopted_readings, calendar_in_force, in_force
 from ledger.policies.calendar import CalendarError
 from ledger.policies.deadline_rules import RuleError, rule_book
 from ledger.policies.deadlines import Deadline, deadlines_for, in_zone, program_calendar
@@ -55,13 +55,18 @@ def look_ahead(document: str, program: str, started_at: datetime, adoptions: Ite
     """
     try:
         zone = program_calendar(program, None, book=rule_book()).zone
-        deadlines = deadlines_for(document, program, started_at)
         known, day = tuple(adoptions), in_zone(started_at, zone).date()
+        calendar = adopted_calendar(known, program, day)
+        deadlines = deadlines_for(document, program, started_at, calendar=calendar)
         adopted = adopted_readings(known, program, day)
-        verdicts = rate(document, program, started_at, None, as_at=started_at, adopted=adopted).verdicts
+        verdicts = rate(
+            document, program, started_at, None, as_at=started_at, adopted=adopted, calendar=calendar
+        ).verdicts
         rules, ratings = rule_book().governing(document, program, day)
         governing = (*(rule.id for rule in rules), *(rating.id for rating in ratings))
         readings = tuple(in_force(known, rule_id, program, day) for rule_id in governing)
+        if calendar is not None:
+            readings = (*readings, calendar_in_force(known, program, day))
     except (RuleError, CalendarError) as fault:
         raise BadInput(str(fault)) from fault
     # The adopted ones come last: of two versions of one reading, theirs stays.
@@ -76,7 +81,7 @@ def look_ahead(document: str, program: str, started_at: datetime, adoptions: Ite
         zone=zone,
         started_at=in_zone(started_at, zone),
         deadlines=tuple(unique.values()),
-        limits=limits(unique.values(), chosen, "in force" if adopted else "default"),
+        limits=limits(unique.values(), chosen, "in force" if adopted or calendar else "default"),
         readings=readings,
     )
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from ledger.policies.adoption import Adoption, adopted_readings
+from ledger.policies.adoption import Adoption, adopted_calendar, adopted_readings
 from ledger.policies.deadlines import in_zone
 from ledger.policies.timeliness import Verdict
 from ledger.projections.note_review import reading_name
@@ -47,8 +47,11 @@ def evaluate(
     """Every verdict on one note as known at ``as_at``; empty where no rule could be applied."""
     if service.problem is not None:
         return {}
-    adopted = adopted_readings(adoptions, service.program, date.fromisoformat(service.service_day))
-    found = rate_note(service, service.note(note_id), as_at=as_at, adopted=adopted, clock=clock)
+    day = date.fromisoformat(service.service_day)
+    adopted = adopted_readings(adoptions, service.program, day)
+    calendar = adopted_calendar(adoptions, service.program, day)
+    note = service.note(note_id)
+    found = rate_note(service, note, as_at=as_at, adopted=adopted, calendar=calendar, clock=clock)
     return {(v.rule_id, v.reading, v.extension_reading): v for v in found.verdicts}
 
 

@@ -75,6 +75,24 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
     known_at_signature: str | None
 
 
+class Restated(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict in force that is another than by what was known at ``known_at``: the signature, or the service's end.
+
+    ``events`` are the numbers of the policy events recorded since, ``because`` says what they say.
+    """
+
+    rule_id: str
+    known_at: datetime
+    reading_then: str
+    outcome_then: str
+    due_then: datetime
+    reading_now: str
+    outcome_now: str
+    due_now: datetime
+    events: tuple[int, ...]
+    because: tuple[str, ...]
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A request for more time: who asked, who decided, both on both clocks."""
 
@@ -148,6 +166,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     opinions: tuple[Opinion, ...]
     limits: tuple[Limit, ...]
     adopted: tuple[Adopted, ...]
+    restated: tuple[Restated, ...]
     requests: tuple[Asked, ...]
     changes: tuple[Change, ...]
     disputes: tuple[Contested, ...]

@@ -21,6 +21,7 @@ from ledger.aggregates.staff import StaffRegistered, SupervisorAssigned
 from ledger.errors import NotFound
 from ledger.grants import Grant
 from ledger.policies.adoption import Adoption
+from ledger.policies.calendar import CALENDAR_RULE
 from ledger.policies.deadline_rules import RuleError, rule_book
 from ledger.projections.folding import Folding
 from ledger.projections.policies import in_order, policies
@@ -149,7 +150,7 @@ def _policies(recorder: Recorder, grant: Grant, drafted: NoteDrafted) -> list[Re
         rules, ratings = book.governing(drafted.document, drafted.program, drafted.service_ended_at.date())
     except RuleError:
         return []
-    ours = {rule.id for rule in rules} | {rating.id for rating in ratings}
+    ours = {CALENDAR_RULE} | {rule.id for rule in rules} | {rating.id for rating in ratings}
     found = []
     for row in recorder.read_key(AGENCY_KEY, until=grant.position):
         check_leaf(row)

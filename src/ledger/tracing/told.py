@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from ledger.policies.deadline_rules import split_selector
 from ledger.tracing.changes import Change
-from ledger.tracing.findings import Limit, Opinion, Signed, Trace
+from ledger.tracing.findings import Limit, Opinion, Restated, Signed, Trace
 from ledger.tracing.page import Page, Section, Table
 from ledger.tracing.words import OUTCOMES, ended, gap, span, when
 
@@ -63,11 +63,15 @@ def answer(trace: Trace) -> list[str]:
             f"The clocks disagree. By the signer's own clock ({when(trace.signature.claimed_at)}) it would be {rules}. "
             "The server's clock decides."
         )
+    said += [_restated_sentence(trace, one) for one in trace.restated]
+    told = {one.rule_id for one in trace.restated}
     said += [
         f"When the note was signed, {policy.rule_id} was read as {policy.known_at_signature}; the reading now in force "
         f"for that service date is {policy.reading}."
         for policy in trace.adopted
-        if policy.known_at_signature is not None and _differ(policy.known_at_signature, policy.reading)
+        if policy.known_at_signature is not None
+        and _differ(policy.known_at_signature, policy.reading)
+        and policy.rule_id not in told
     ]
     said += [
         f"Beside the verdict stands the decision of a dispute, by {dispute.decided_by}: {dispute.outcome}, under "
@@ -76,6 +80,17 @@ def answer(trace: Trace) -> list[str]:
         if dispute.outcome is not None
     ]
     return said
+
+
+def _restated_sentence(trace: Trace, one: Restated) -> str:
+    """What the verdict was by what was known then, what it is now, and what was recorded in between."""
+    moment = "the service ended" if trace.signature is None else "the note was signed"
+    same = "the same outcome" if one.outcome_then == one.outcome_now else OUTCOMES[one.outcome_now]
+    return (
+        f"Restated: by what was known when {moment} ({when(one.known_at)}), {one.rule_id} was read as "
+        f"{one.reading_then}: {OUTCOMES[one.outcome_then]}, due {when(one.due_then)}. Now it is read as "
+        f"{one.reading_now}: {same}, due {when(one.due_now)}. Because of {ended('; '.join(one.because))}"
+    )
 
 
 def _differ(one: str, other: str) -> bool:
@@ -97,6 +112,8 @@ def _verdict_sentence(trace: Trace, opinion: Opinion) -> str:
         side = f"{span(timedelta(seconds=by))} {'after' if by > 0 else 'before'} {limit}"
         signed = f"recorded as signed {when(trace.signature.recorded_at)}, {side}"
     outcome = OUTCOMES[opinion.outcome]
+    if any(one.rule_id == opinion.rule_id for one in trace.restated):
+        outcome = f"{outcome} (restated)"
     return f"{outcome[0].upper()}{outcome[1:]} under {rule}. {_due(opinion)}; {signed}."
 
 

@@ -13,7 +13,8 @@ import msgspec
 
 from ledger.aggregates.dispute import DisputeDecided, DisputeOpened, EvidenceAdded
 from ledger.grants import Grant
-from ledger.policies.adoption import Adoption, in_force
+from ledger.policies.adoption import Adoption, InForce, adopted_calendar, calendar_in_force, in_force
+from ledger.policies.calendar import CALENDAR_RULE
 from ledger.policies.deadline_rules import rule_book
 from ledger.policies.deadlines import Deadline, deadlines_for, in_zone, program_calendar
 from ledger.policies.timeliness import Verdict
@@ -23,6 +24,7 @@ from ledger.store.recorder import Recorder
 from ledger.tracing.changes import Verdicts, changes, evaluate
 from ledger.tracing.findings import Adopted, Asked, Contested, Limit, Opinion, Signed, Trace, TracedEvent
 from ledger.tracing.knowledge import knowledge, readings
+from ledger.tracing.restated import restated_verdicts
 from ledger.tracing.story import Story, gather, recorded_at
 from ledger.tracing.words import in_words
 
@@ -68,6 +70,7 @@ def trace_note(recorder: Recorder, grant: Grant, note_id: str, *, as_at: datetim
         opinions=tuple(_opinion(verdict, _claimed(by_claimed, verdict), note) for verdict in verdicts.values()),
         limits=_limits(service, verdicts, known),
         adopted=_adopted(story, service, note),
+        restated=tuple(restated_verdicts(story, note, verdicts, as_at, zone)),
         requests=tuple(_asked(story, note, verdicts, zone)),
         changes=tuple(changes(story, as_at)),
         disputes=tuple(_disputes(story, zone)),
@@ -155,9 +158,11 @@ def _limits(service: ServiceNote, verdicts: Verdicts, known: tuple[Adoption, ...
         if verdict.adopted
         for deadline in verdict.deadlines
     }
-    possible = deadlines_for(service.document, service.program, datetime.fromisoformat(service.ended_at))
+    ended, day = datetime.fromisoformat(service.ended_at), date.fromisoformat(service.service_day)
+    calendar = adopted_calendar(known, service.program, day)
+    possible = deadlines_for(service.document, service.program, ended, calendar=calendar)
     for rule_id in {deadline.rule_id for deadline in possible if deadline.role == "extension"}:
-        reading = in_force(known, rule_id, service.program, date.fromisoformat(service.service_day)).reading
+        reading = in_force(known, rule_id, service.program, day).reading
         chosen.add((rule_id, reading))
     return limits([*possible, *(d for v in verdicts.values() for d in v.deadlines)], chosen)
 
@@ -196,10 +201,16 @@ def _adopted(story: Story, service: ServiceNote, note: NoteFacts) -> tuple[Adopt
         signed_at = datetime.fromisoformat(note.signature.signed_at)
         before = [step.adoptions for step in story.steps if recorded_at(step) <= signed_at]
         at_signature = before[-1] if before else ()
+
+    def held(adoptions: tuple[Adoption, ...], rule_id: str) -> InForce:
+        if rule_id == CALENDAR_RULE:
+            return calendar_in_force(adoptions, service.program, day)
+        return in_force(adoptions, rule_id, service.program, day)
+
     answer = []
-    for rule_id in (*(rule.id for rule in rules), *(rating.id for rating in ratings)):
-        now = in_force(story.steps[-1].adoptions, rule_id, service.program, day)
-        then = None if at_signature is None else in_force(at_signature, rule_id, service.program, day)
+    for rule_id in (*(rule.id for rule in rules), *(rating.id for rating in ratings), CALENDAR_RULE):
+        now = held(story.steps[-1].adoptions, rule_id)
+        then = None if at_signature is None else held(at_signature, rule_id)
         answer.append(
             Adopted(
                 rule_id=rule_id,
