@@ -10,7 +10,7 @@ event, and those that were applied are known by their positions.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -26,6 +26,8 @@ log = structlog.get_logger("ledger.kafka")
 
 #: Projectors of one set of views share this group.
 GROUP = "ledger-views"
+#: How long a quiet projector waits for the next event before it looks after its membership, in milliseconds.
+_WAIT_MS = 100
 
 
 class Projector:
@@ -50,7 +52,7 @@ class Projector:
             topic = KafkaLog(settings)
             self._runner.log = topic
             try:
-                self._run_topic(settings, stop, on_turn)
+                self._run_topic(topic, settings, stop, on_turn)
             except TopicMoved as moved:
                 log.info("topic-moved", topic=moved.to, position=moved.position)
                 settings = msgspec.structs.replace(settings, topic=moved.to)
@@ -68,7 +70,7 @@ class Projector:
             self._runner.log = topic
             try:
                 for partition in topic.partitions:
-                    while not stop.is_set() and (done := self._step(partition)):
+                    while not stop.is_set() and (done := self._step([partition])):
                         self.applied += done
                         if on_turn is not None:
                             on_turn(done)
@@ -80,6 +82,7 @@ class Projector:
 
     def _run_topic(
         self,
+        topic: KafkaLog,
         settings: KafkaSettings,
         stop: threading.Event,
         on_turn: Callable[[int], None] | None,
@@ -88,13 +91,20 @@ class Projector:
         membership = Membership(settings, f"{GROUP}-{settings.topic}")
         quiet = True
         mine: frozenset[int] = frozenset()
+        turn = 0
         try:
             while not stop.is_set():
                 given = membership.partitions(wait_ms=100 if quiet and not mine else 1)
                 if given != mine:
                     log.info("partitions", count=len(given))
                     mine = given
-                done = sum(self._step(partition) for partition in sorted(mine))
+                found = topic.arrived(mine, wait_ms=_WAIT_MS if quiet else 0) if mine else []
+                if mine and not found:
+                    # Quiet ones are looked at one after the other all the same: a view that was rebuilt, or that
+                    # somebody else has moved, stands elsewhere than what is fetched goes on from.
+                    turn += 1
+                    found = [sorted(mine)[turn % len(mine)]]
+                done = self._step(found) if found else 0
                 self.applied += done
                 quiet = done == 0
                 if on_turn is not None:
@@ -102,8 +112,8 @@ class Projector:
         finally:
             membership.leave()
 
-    def _step(self, partition: int) -> int:
+    def _step(self, partitions: Sequence[int]) -> int:
         try:
-            return self._runner.step(partition)
+            return self._runner.step_all(partitions)
         except StaleRunner:
             return 1  # another has applied this batch; look again at once

@@ -40,6 +40,8 @@ RELAY = "ledger-relay"
 #: only to end it. Often enough to look meanwhile whether it has ended.
 GIVES_WAY = 5.0
 _LOOK = 0.5
+#: How long after it has sent something a relay looks at the store more often, and how often then, in seconds.
+_BUSY, _LULL = 2.0, 0.005
 
 
 class Fenced(LedgerError):
@@ -77,7 +79,10 @@ class Sender:
             transactional_id=f"{RELAY}-{settings.topic}",
             enable_idempotence=True,
             acks="all",
-            linger_ms=5,
+            # A commit sends what is waiting; until then a moment's waiting fills no batch that is worth it.
+            linger_ms=1,
+            # The broker ends a transaction a moment after it has said so, and refuses the next one until then.
+            retry_backoff_ms=10,
             batch_size=256 * 1024,
             max_request_size=4 * 1024 * 1024,
             transaction_timeout_ms=60_000,
@@ -204,12 +209,11 @@ class Relay:
         """Relay to one topic; raises ``TopicMoved`` when it has ended."""
         election = Membership(self._settings, f"{RELAY}-{self._settings.topic}")
         sender: Sender | None = None
-        sent = 0
-        gives_way_until = 0.0
+        gives_way_until = busy_until = 0.0
         try:
             while not stop.is_set():
-                # Quiet relays give the group time to settle; one that sends looks in passing.
-                chosen = 0 in election.partitions(wait_ms=1 if sent else 200)
+                # One that stands by gives the group time to settle; one that is active looks in passing.
+                chosen = 0 in election.partitions(wait_ms=200 if sender is None else 1)
                 if time.monotonic() < gives_way_until:
                     self._see_whether_it_ended()
                     stop.wait(_LOOK)
@@ -235,8 +239,10 @@ class Relay:
                         self.state.active = False
                 if on_change is not None:
                     on_change(self.state)
-                if sent == 0:
-                    stop.wait(self._idle)
+                if sent:
+                    busy_until = time.monotonic() + _BUSY
+                else:
+                    stop.wait(self._idle if time.monotonic() > busy_until else _LULL)
         finally:
             self.state.active = False
             if sender is not None:
