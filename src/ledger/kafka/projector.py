@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import msgspec
 import structlog
@@ -18,9 +19,11 @@ import structlog
 from ledger.consumers.runner import Runner, StaleRunner
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.membership import Membership
+from ledger.kafka.outage import Outage
 from ledger.kafka.place import live
 from ledger.kafka.source import KafkaLog
 from ledger.kafka.wire import TopicMoved
+from ledger.store.database import check_store
 
 log = structlog.get_logger("ledger.kafka")
 
@@ -33,9 +36,10 @@ _WAIT_MS = 100
 class Projector:
     """Applies the partitions that the group gives it, until it is stopped; the runner reads the topic from then on."""
 
-    def __init__(self, runner: Runner, settings: KafkaSettings) -> None:
+    def __init__(self, runner: Runner, settings: KafkaSettings, outage: Outage | None = None) -> None:
         self._runner = runner
         self._settings = settings
+        self.outage = outage or Outage(lambda: check_store(runner.engine))
         self.applied = 0
 
     def run(
@@ -49,15 +53,15 @@ class Projector:
         """
         settings = live(self._settings)
         while not stop.is_set():
-            topic = KafkaLog(settings)
-            self._runner.log = topic
             try:
-                self._run_topic(topic, settings, stop, on_turn)
+                with closing(KafkaLog(settings)) as topic:
+                    self._runner.log = topic
+                    self._run_topic(topic, settings, stop, on_turn)
             except TopicMoved as moved:
                 log.info("topic-moved", topic=moved.to, position=moved.position)
                 settings = msgspec.structs.replace(settings, topic=moved.to)
-            finally:
-                topic.close()
+            except Exception as fault:  # noqa: BLE001 - what is no outage is raised again
+                self.outage.wait(fault, stop)
 
     def catch_up(self, stop: threading.Event, on_turn: Callable[[int], None] | None = None) -> None:
         """Apply all that is on the topic now, in every partition, and return; ``stop`` ends it sooner.
@@ -107,6 +111,8 @@ class Projector:
                 done = self._step(found) if found else 0
                 self.applied += done
                 quiet = done == 0
+                if found or not mine:
+                    self.outage.over()
                 if on_turn is not None:
                     on_turn(done)
         finally:
