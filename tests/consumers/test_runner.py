@@ -18,7 +18,7 @@ from ledger.consumers.generations import Stand
 from ledger.consumers.log import LocalLog
 from ledger.consumers.rebuild import rows_of
 from ledger.consumers.runner import Runner, StaleRunner, WrongVersion
-from ledger.consumers.turn import Turn
+from ledger.consumers.turn import Part, Turn
 from ledger.consumers.work import Batch, Work
 from ledger.integrity.verify import verify
 from ledger.projections.every import PROJECTIONS
@@ -118,7 +118,7 @@ def test_a_stale_runner_is_rolled_back(recorder: Recorder) -> None:
         (stand,) = runner.stands(connection)
     for place in (0, 3, 7):
         entries = runner.log.read(0, 0, 100)
-        turn = Turn(runner.log, [stand], 0, place, Batch(entries))
+        turn = Turn(runner.log, [stand], [Part(0, place, entries[place:])], Batch(entries))
         with recorder.engine.connect() as connection:
             turn.fold(connection)
         with pytest.raises(StaleRunner, match=r"said\.1"), runner.engine.begin() as connection:
@@ -199,13 +199,13 @@ def test_a_runner_that_skips_is_named_by_verify(recorder: Recorder, monkeypatch:
     rows = said_log(SOME)
     recorder.insert_events(rows)
     said, _, _ = make_views()
-    write = Turn._write
+    park = Turn._park
 
     def forgetful(turn: Turn, connection: Connection, stand: Stand, work: Work) -> None:
         work.marks.pop(4, None)
-        write(turn, connection, stand, work)
+        park(turn, connection, stand, work)
 
-    monkeypatch.setattr(Turn, "_write", forgetful)
+    monkeypatch.setattr(Turn, "_park", forgetful)
     run(recorder, said)
     report = verify(recorder, [said])
     first: Sequence[object] = (report.faults[0].kind, report.faults[0].position, report.faults[0].event_id)

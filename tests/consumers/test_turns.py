@@ -13,7 +13,7 @@ from ledger.consumers.parking import parked, retry
 from ledger.consumers.rebuild import rows_of
 from ledger.consumers.runner import Runner
 from ledger.consumers.tables import PLACES
-from ledger.consumers.turn import StaleRunner, Turn
+from ledger.consumers.turn import Part, StaleRunner, Turn
 from ledger.consumers.work import Batch
 from ledger.integrity.verify import verify
 from ledger.store.recorder import Recorder
@@ -21,7 +21,8 @@ from ledger.store.recorder import Recorder
 
 def folded(recorder: Recorder, runner: Runner, place: int) -> Turn:
     with recorder.engine.connect() as connection:
-        turn = Turn(runner.log, runner.stands(connection), 0, place, Batch(runner.log.read(0, place, 100)))
+        entries = runner.log.read(0, place, 100)
+        turn = Turn(runner.log, runner.stands(connection), [Part(0, place, entries)], Batch(entries))
         turn.fold(connection)
     return turn
 

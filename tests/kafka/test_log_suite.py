@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from sqlalchemy import event
+from tests.conftest import PostgresServer
+from tests.store.agency import small_agency
 
+from ledger.application.commands import Ledger
 from ledger.consumers.log import Entry, LocalLog, Log
+from ledger.consumers.rebuild import build_beside, compare
+from ledger.consumers.runner import Runner
+from ledger.integrity.verify import verify
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.source import KafkaLog
+from ledger.projections.every import PROJECTIONS
+from ledger.store.database import open_store
 from ledger.store.recorder import Recorder
 
 
@@ -73,3 +82,39 @@ def test_reading_goes_on_after_any_place(log: Log, limit: int) -> None:
 def test_behind_the_last_entry_there_is_nothing(log: Log) -> None:
     for partition in log.partitions:
         assert list(log.read(partition, log.head(partition), 10)) == []
+
+
+def test_partitions_that_have_something_are_read_in_one_turn_beside_quiet_ones(
+    sqlite_ledger: Ledger,
+    new_topic: Callable[[int], KafkaSettings],
+    relay_all: Callable[..., int],
+    postgres: PostgresServer,
+) -> None:
+    """Sixteen partitions, most of them quiet: those that have something are named, and applied in one transaction."""
+    settings, recorder = new_topic(16), open_store(postgres.create())
+    small_agency(sqlite_ledger, 2, 3)
+    head = relay_all(sqlite_ledger.recorder, settings)
+    recorder.restore(sqlite_ledger.recorder.read_log(0, head))
+    topic = KafkaLog(settings)
+    filled = [partition for partition in topic.partitions if topic.head(partition)]
+    assert 1 < len(filled) < 16
+    assert topic.arrived(topic.partitions, 0) == list(topic.partitions), "none was looked at yet"
+    for partition in topic.partitions:
+        topic.read(partition, 0, 1)
+    runner = Runner(recorder.engine, topic, PROJECTIONS)
+    runner.prepare()
+    commits: list[object] = []
+    event.listen(runner.engine, "commit", commits.append)
+    done = 0
+    while found := topic.arrived(topic.partitions, 2000):
+        assert set(found) <= set(filled)
+        commits.clear()
+        done += runner.step_all(found)
+        assert len(commits) <= 1
+    assert done == head == runner.dealt_with()
+    for projection in PROJECTIONS:
+        _, generation = build_beside(recorder.engine, LocalLog(recorder), projection)
+        assert compare(recorder.engine, projection, generation).same
+    assert verify(recorder, PROJECTIONS).sound
+    topic.close()
+    recorder.engine.dispose()

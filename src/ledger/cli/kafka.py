@@ -16,7 +16,7 @@ from ledger.kafka.place import last_position, live
 from ledger.kafka.relay import Relay, RelayState
 from ledger.kafka.restore import restore as restore_store
 from ledger.serving.health import Health
-from ledger.serving.metrics import RelayMetrics
+from ledger.serving.metrics import Now, RelayMetrics
 
 
 def kafka_settings() -> KafkaSettings:
@@ -99,13 +99,20 @@ def relay(
     stop = stop_on_signal()
     running = Relay(session.recorder, kafka_settings(), batch=batch)
     health = Health()
+    running.outage.told = health.away
 
     def turned(state: RelayState) -> None:
-        health.turn("active" if state.active else "standing by")
+        if not running.outage.away:
+            health.turn("active" if state.active else "standing by")
         if once and state.active and state.lag == 0:
             stop.set()
 
-    with serving(session, metrics, health, lambda now: RelayMetrics(session.recorder, health, now, running.current)):
+    def measured(now: Now) -> RelayMetrics:
+        found = RelayMetrics(session.recorder, health, now, running.current)
+        found.outage = running.outage
+        return found
+
+    with serving(session, metrics, health, measured):
         running.run(stop, turned)
     session.emit(
         {"sent": running.state.sent, "position": running.state.position},

@@ -28,16 +28,17 @@ from ledger.consumers.rebuild import (
     forget_build,
     switch,
 )
-from ledger.consumers.runner import BATCH, Runner
+from ledger.consumers.runner import BATCH
 from ledger.errors import BadInput, LedgerError
-from ledger.kafka.connection import KafkaSettings, read_kafka_settings
+from ledger.kafka.connection import read_kafka_settings
+from ledger.kafka.outage import Outage
 from ledger.kafka.projector import Projector
 from ledger.printable import safe
 from ledger.projections.base import Projection
 from ledger.projections.every import PROJECTIONS, find_projection
 from ledger.serving.health import Health
 from ledger.serving.metrics import Now, ProjectorMetrics
-from ledger.store.database import HEAD_REVISION, open_engine, revision
+from ledger.store.database import HEAD_REVISION, check_store, open_engine, revision
 from ledger.store.database import migrate as migrate_database
 
 
@@ -252,6 +253,8 @@ def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[s
     if not runner.keeps:
         raise LedgerError("LEDGER_DATABASE: its user may only read the views; run this as the role that keeps them")
     runner.batch = batch
+    outage = Outage(lambda: check_store(runner.engine))
+    outage.told = health.away
 
     def progress(count: int) -> None:
         nonlocal applied
@@ -259,17 +262,24 @@ def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[s
         health.turn("applying events", ready=False)
 
     def measured(now: Now) -> ProjectorMetrics:
-        return ProjectorMetrics(session.recorder, health, now, runner, lambda: applied)
+        found = ProjectorMetrics(session.recorder, health, now, runner, lambda: applied)
+        found.outage = outage
+        return found
 
     kafka = read_kafka_settings()
     with serving(session, metrics, health, measured):
         if kafka is not None:
-            _project(runner, kafka, stop, health, progress, once=once)
+            _project(Projector(runner, kafka, outage), stop, health, progress, once=once)
         while kafka is None and not stop.is_set():
-            count = runner.catch_up(progress)
+            try:
+                count = runner.catch_up(progress)
+            except Exception as fault:  # noqa: BLE001 - what is no outage is raised again
+                outage.wait(fault, stop)
+                continue
             health.turn("waiting for events" if count == 0 else "applying events")
             if once:
                 break
+            outage.over()
             if count == 0:
                 stop.wait(every)
     data, behind = {"events": applied}, ""
@@ -281,8 +291,7 @@ def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[s
 
 
 def _project(
-    runner: Runner,
-    kafka: KafkaSettings,
+    projector: Projector,
     stop: threading.Event,
     health: Health,
     progress: Callable[[int], None],
@@ -290,9 +299,10 @@ def _project(
     once: bool,
 ) -> None:
     """Keep the views from the topic, as one of several projectors; ``progress`` is told how many events were read."""
-    projector = Projector(runner, kafka)
 
     def turned(count: int) -> None:
+        if projector.outage.away:
+            return
         progress(count)
         health.turn("applying events" if count else "waiting for events")
 

@@ -1,4 +1,5 @@
-"""One turn of the runner: a batch of one partition, folded into the projections that stand at one place, then written.
+"""One turn of the runner: a batch of one or several partitions, folded into projections that stand at one place in
+each, then written.
 
 Folding takes no lock, so several processes fold at once, each its own partitions. Writing does: under the lock a turn
 first looks whether anything that it was folded upon has changed since; if so, another process has come first, and
@@ -8,7 +9,9 @@ nothing is written. Rows, outcomes and places change in one transaction.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import structlog
@@ -19,10 +22,13 @@ from ledger.consumers.generations import Stand, lock_generations
 from ledger.consumers.log import Entry, Log
 from ledger.consumers.outcomes import APPLIED, NOT_CONCERNED, PARKED, Outcomes
 from ledger.consumers.tables import PARKED_EVENTS, PARKED_KEYS, PLACES
-from ledger.consumers.work import Batch, Work, work_on, write
+from ledger.consumers.work import Batch, Work, look_up_together, work_on, write, write_all_together
 from ledger.errors import LedgerError
 
 log = structlog.get_logger("ledger.consumers")
+
+#: Up to so many events the rows of all views are read at once, and written at once.
+_FEW = 200
 
 #: What a turn is folded upon, for each projection: the keys that wait, and the positions that have an outcome already.
 _Upon = tuple[dict[str, set[str]], dict[str, set[int]]]
@@ -32,17 +38,29 @@ class StaleRunner(LedgerError):
     """Another runner has moved this projection on; this one's transaction is rolled back."""
 
 
-class Turn:
-    """A batch of one partition, for projections that all stand at the place just before it."""
+@dataclass(frozen=True)
+class Part:
+    """Entries of one partition, in its order, behind the place that some projections stand at."""
 
-    def __init__(self, source: Log, stands: Sequence[Stand], partition: int, place: int, batch: Batch) -> None:
+    partition: int
+    place: int
+    entries: Sequence[Entry]
+
+
+class Turn:
+    """A batch of some partitions, for projections that all stand at the places just before it.
+
+    A key's events are in one partition, so entries of several are folded together, in the order of positions.
+    """
+
+    def __init__(self, source: Log, stands: Sequence[Stand], parts: Sequence[Part], batch: Batch) -> None:
         self._log = source
         self._stands = stands
-        self._partition = partition
-        self._place = place
+        self._parts = parts
         self._batch = batch
-        self._entries = [entry for entry in batch.entries if entry.offset > place]
+        self._entries = sorted((e for part in parts for e in part.entries), key=attrgetter("row.position"))
         self._positions = [entry.row.position for entry in self._entries]
+        self._homes = {entry.row.position: part.partition for part in parts for entry in part.entries}
         self._upon: _Upon | None = None
         self._works: list[tuple[Stand, Work]] = []
 
@@ -51,11 +69,21 @@ class Turn:
         outcomes = Outcomes(connection, self._names, self._positions) if self._log.repeats else None
         self._upon = self._look(connection, outcomes)
         waiting, known = self._upon
+        wanted: list[tuple[Stand, Sequence[Entry], Collection[str]]] = []
         for stand in self._stands:
             fresh: Sequence[Entry] = self._entries
             if had := known.get(stand.id):
                 fresh = [entry for entry in fresh if entry.row.position not in had]
-            self._works.append((stand, work_on(connection, stand, self._batch, fresh, waiting.get(stand.id, ()))))
+            wanted.append((stand, fresh, waiting.get(stand.id, ())))
+        together = self._few(connection)
+        before = look_up_together(connection, self._batch, wanted) if together else [None] * len(wanted)
+        for each, rows in zip(wanted, before, strict=True):
+            stand, fresh, keys = each
+            self._works.append((stand, work_on(connection, stand, self._batch, fresh, keys, rows)))
+
+    def _few(self, connection: Connection) -> bool:
+        """Whether it is the number of statements that takes time, and not what they say."""
+        return connection.dialect.name == "postgresql" and len(self._entries) <= _FEW
 
     def write(self, connection: Connection) -> None:
         """Write what was folded and move the place, in the caller's transaction.
@@ -63,13 +91,19 @@ class Turn:
         Of two runners at once one writes a batch; the other finds the place moved and raises ``StaleRunner``.
         """
         lock_generations(connection, self._stands)
-        places = places_of(connection, self._log, self._stands, self._partition)
+        expected = {part.partition: part.place for part in self._parts}
+        places = places_of(connection, self._log, self._stands, expected)
         outcomes = Outcomes(connection, self._names, self._positions)
         now = self._look(connection, outcomes if self._log.repeats else None)
-        if now != self._upon or any(place != self._place for place in places.values()):
+        if now != self._upon or any(found != expected for found in places.values()):
             raise StaleRunner(f"another process moves the views {', '.join(self._names)}")
+        if self._few(connection):
+            write_all_together(connection, self._works)
+        else:
+            for stand, work in self._works:
+                write(connection, stand, work)
         for stand, work in self._works:
-            self._write(connection, stand, work)
+            self._park(connection, stand, work)
             outcomes.note(stand.id, work.marks)
         outcomes.write()
         self._move(connection)
@@ -86,16 +120,15 @@ class Turn:
         known = {} if outcomes is None else {name: outcomes.known(name, self._positions) for name in self._names}
         return waiting, known
 
-    def _write(self, connection: Connection, stand: Stand, work: Work) -> None:
-        """Write the rows, and what was parked."""
-        write(connection, stand, work)
+    def _park(self, connection: Connection, stand: Stand, work: Work) -> None:
+        """Write what was parked."""
         if work.parked_keys:
             parked = [
                 {
                     "projection": stand.id,
                     "key": key,
                     "log": self._log.name,
-                    "partition": self._partition,
+                    "partition": self._homes[at],
                     "position": at,
                     "event_type": kind,
                     "error": reason,
@@ -117,15 +150,21 @@ class Turn:
             index_elements=[PLACES.c.projection, PLACES.c.log, PLACES.c.partition],
             set_={"place": new.place, "position": new.position} | {n: PLACES.c[n] + new[n] for n in counted},
         )
-        last = self._entries[-1]
-        connection.execute(statement, [self._moved(last, stand, work) for stand, work in self._works])
+        connection.execute(
+            statement, [self._moved(part, stand, work) for stand, work in self._works for part in self._parts]
+        )
 
-    def _moved(self, last: Entry, stand: Stand, work: Work) -> Mapping[str, Any]:
-        marks = Counter(work.marks.values())
+    def _moved(self, part: Part, stand: Stand, work: Work) -> Mapping[str, Any]:
+        last = part.entries[-1]
+        if len(self._parts) == 1:
+            marks = Counter(work.marks.values())
+        else:
+            mine = (entry.row.position for entry in part.entries)
+            marks = Counter(work.marks[position] for position in mine if position in work.marks)
         return {
             "projection": stand.id,
             "log": self._log.name,
-            "partition": self._partition,
+            "partition": part.partition,
             "place": last.offset,
             "position": last.row.position,
             "applied": marks[APPLIED],
@@ -134,12 +173,17 @@ class Turn:
         }
 
 
-def places_of(connection: Connection, source: Log, stands: Sequence[Stand], partition: int) -> dict[str, int]:
-    """The offset in a log that each generation has applied everything up to; 0 where it has not begun."""
-    names = [stand.id for stand in stands]
+def places_of(
+    connection: Connection, source: Log, stands: Sequence[Stand], partitions: Collection[int]
+) -> dict[str, dict[int, int]]:
+    """For each generation, the offset in each of some partitions that it has applied everything up to; 0 where it has
+    not begun."""
+    places = {stand.id: dict.fromkeys(partitions, 0) for stand in stands}
     found = connection.execute(
-        select(PLACES.c.projection, PLACES.c.place).where(
-            PLACES.c.projection.in_(names), PLACES.c.log == source.name, PLACES.c.partition == partition
+        select(PLACES.c.projection, PLACES.c.partition, PLACES.c.place).where(
+            PLACES.c.projection.in_(places), PLACES.c.log == source.name, PLACES.c.partition.in_(partitions)
         )
     )
-    return dict.fromkeys(names, 0) | {row[0]: int(row[1]) for row in found}
+    for name, partition, place in found:
+        places[name][partition] = int(place)
+    return places

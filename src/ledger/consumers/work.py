@@ -22,7 +22,7 @@ from ledger.aggregates.vocabulary import event_types
 from ledger.consumers import outcomes
 from ledger.consumers.generations import Stand
 from ledger.consumers.log import Entry
-from ledger.consumers.rows import read_rows, write_rows
+from ledger.consumers.rows import read_rows, read_together, write_rows, write_together
 from ledger.errors import IntegrityFault, LedgerError
 from ledger.projections.base import Happened, Key
 from ledger.projections.folding import L, finish_line, fold_event, keys_of
@@ -93,11 +93,20 @@ class Work:
 
 
 def work_on(
-    connection: Connection, stand: Stand, batch: Batch, entries: Sequence[Entry], waiting: Collection[str]
+    connection: Connection,
+    stand: Stand,
+    batch: Batch,
+    entries: Sequence[Entry],
+    waiting: Collection[str],
+    before: L | None = None,
 ) -> Work:
-    """Fold some entries of a batch into the rows they touch; events of keys that wait are set aside."""
+    """Fold some entries of a batch into the rows they touch; events of keys that wait are set aside.
+
+    ``before`` are the rows as they are stored, where they were looked up already.
+    """
     work, concerned = _sort(stand, batch, entries, waiting)
-    before = _look_up(connection, stand, [key for _, keys in concerned for key in keys])
+    if before is None:
+        before = _look_up(connection, stand, [key for _, keys in concerned for key in keys])
     try:
         _fold(stand, work, concerned, before, finishing=False)
         _finish(stand, work, before)
@@ -106,6 +115,27 @@ def work_on(
         _fold(stand, work, concerned, before, finishing=True)
         _finish(stand, work, before)
     return work
+
+
+def look_up_together(
+    connection: Connection, batch: Batch, wanted: Sequence[tuple[Stand, Sequence[Entry], Collection[str]]]
+) -> list[L]:
+    """The rows that some entries touch in each of several views, as they are stored; for few entries, on PostgreSQL."""
+    asked = []
+    for stand, entries, waiting in wanted:
+        _, concerned = _sort(stand, batch, entries, waiting)
+        keys = list(dict.fromkeys(key for _, keys in concerned for key in keys))
+        asked.append((stand, stand.projection.stored_columns, keys))
+    found = read_together(connection, asked)
+    return [_lines(stand, rows) for (stand, _, _), rows in zip(wanted, found, strict=True)]
+
+
+def write_all_together(connection: Connection, works: Sequence[tuple[Stand, Work]]) -> None:
+    """As ``write`` for several views, with few rows, on PostgreSQL."""
+    changes = [(stand, stand.projection.columns, work.rows, work.gone) for stand, work in works]
+    write_together(connection, [change for change in changes if change[2] or change[3]])
+    for _, work in works:
+        work.rows = []
 
 
 def write(connection: Connection, stand: Stand, work: Work) -> None:
@@ -185,11 +215,14 @@ def _finish(stand: Stand, work: Work, before: L) -> None:
 
 def _look_up(connection: Connection, stand: Stand, keys: Iterable[Key]) -> L:
     """The rows that a batch touches, as they are stored."""
-    projection = stand.projection
+    return _lines(stand, read_rows(connection, stand, stand.projection.stored_columns, list(dict.fromkeys(keys))))
+
+
+def _lines(stand: Stand, rows: Iterable[Sequence[Any]]) -> L:
     found: L = {}
-    for values in read_rows(connection, stand, projection.stored_columns, list(dict.fromkeys(keys))):
-        line = projection.to_fold(values)
-        found[projection.key_of(line.row)] = line
+    for values in rows:
+        line = stand.projection.to_fold(values)
+        found[stand.projection.key_of(line.row)] = line
     return found
 
 

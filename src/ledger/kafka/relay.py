@@ -26,8 +26,10 @@ from kafka.errors import KafkaError, ProducerFencedError
 from ledger.errors import IntegrityFault, LedgerError
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.membership import Membership
+from ledger.kafka.outage import Outage
 from ledger.kafka.place import End, end_of
 from ledger.kafka.wire import TopicMoved, moved_message, to_message
+from ledger.store.database import check_store
 from ledger.store.recorder import Recorder
 
 log = structlog.get_logger("ledger.kafka")
@@ -40,6 +42,10 @@ RELAY = "ledger-relay"
 #: only to end it. Often enough to look meanwhile whether it has ended.
 GIVES_WAY = 5.0
 _LOOK = 0.5
+#: How long after it has sent something a relay looks at the store more often, and how often then, in seconds.
+_BUSY, _LULL = 2.0, 0.005
+#: How long brokers may take to say that they have a transaction's messages, in seconds; it is given up then.
+_ANSWERS = 15.0
 
 
 class Fenced(LedgerError):
@@ -77,10 +83,14 @@ class Sender:
             transactional_id=f"{RELAY}-{settings.topic}",
             enable_idempotence=True,
             acks="all",
-            linger_ms=5,
+            # A commit sends what is waiting; until then a moment's waiting fills no batch that is worth it.
+            linger_ms=1,
+            # The broker ends a transaction a moment after it has said so, and refuses the next one until then.
+            retry_backoff_ms=10,
             batch_size=256 * 1024,
             max_request_size=4 * 1024 * 1024,
             transaction_timeout_ms=60_000,
+            max_block_ms=30_000,
         )
         try:
             self._producer.init_transactions()
@@ -144,6 +154,7 @@ class Sender:
         try:
             self._producer.begin_transaction()
             yield
+            self._producer.flush(timeout=_ANSWERS)  # a commit would wait for a broker that is away without an end
             self._producer.commit_transaction()
         except KafkaError as fault:
             # Which call is the first to hear of it, and whether as the error or inside another, is a matter of time.
@@ -180,11 +191,20 @@ def check_same_log(recorder: Recorder, settings: KafkaSettings, end: End) -> Non
 class Relay:
     """Stands by until it is chosen, then sends until it is stopped or fenced."""
 
-    def __init__(self, recorder: Recorder, settings: KafkaSettings, *, batch: int = 1000, idle: float = 0.05) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        settings: KafkaSettings,
+        *,
+        batch: int = 1000,
+        idle: float = 0.05,
+        outage: Outage | None = None,
+    ) -> None:
         self._recorder = recorder
         self._settings = settings
         self._batch = batch
         self._idle = idle
+        self.outage = outage or Outage(lambda: check_store(recorder.engine))
         self.state = RelayState()
 
     def current(self) -> RelayState:
@@ -199,17 +219,18 @@ class Relay:
             except TopicMoved as moved:
                 log.info("topic-moved", topic=moved.to, position=moved.position)
                 self._settings = msgspec.structs.replace(self._settings, topic=moved.to)
+            except Exception as fault:  # noqa: BLE001 - what is no outage is raised again
+                self.outage.wait(fault, stop)
 
     def _run_topic(self, stop: threading.Event, on_change: Callable[[RelayState], None] | None) -> None:
         """Relay to one topic; raises ``TopicMoved`` when it has ended."""
         election = Membership(self._settings, f"{RELAY}-{self._settings.topic}")
         sender: Sender | None = None
-        sent = 0
-        gives_way_until = 0.0
+        gives_way_until = busy_until = 0.0
         try:
             while not stop.is_set():
-                # Quiet relays give the group time to settle; one that sends looks in passing.
-                chosen = 0 in election.partitions(wait_ms=1 if sent else 200)
+                # One that stands by gives the group time to settle; one that is active looks in passing.
+                chosen = 0 in election.partitions(wait_ms=200 if sender is None else 1)
                 if time.monotonic() < gives_way_until:
                     self._see_whether_it_ended()
                     stop.wait(_LOOK)
@@ -218,6 +239,7 @@ class Relay:
                         sender = self._take_over()
                     except KafkaError as fault:  # the one before may still be ending its transaction: try again
                         log.warning("relay-waits", error=type(fault).__name__)
+                        self.outage.noticed(fault)
                 elif not chosen and sender is not None:
                     sender.close()
                     sender = None
@@ -230,13 +252,19 @@ class Relay:
                         log.warning("relay-lost", error=type(fault).__name__, position=sender.position)
                         if isinstance(fault, Fenced):
                             gives_way_until = time.monotonic() + GIVES_WAY
+                        else:
+                            self.outage.noticed(fault)
                         sender.close()
                         sender = None
                         self.state.active = False
+                if sender is not None or not chosen:
+                    self.outage.over()
                 if on_change is not None:
                     on_change(self.state)
-                if sent == 0:
-                    stop.wait(self._idle)
+                if sent:
+                    busy_until = time.monotonic() + _BUSY
+                else:
+                    stop.wait(self._idle if time.monotonic() > busy_until else _LULL)
         finally:
             self.state.active = False
             if sender is not None:

@@ -1,89 +1,159 @@
-"""The log as Kafka has it: the topic behind the interface that consumers read, partition by partition."""
+"""The log as Kafka has it: the topic behind the interface that consumers read, partition by partition.
+
+One consumer fetches all partitions that are read, and what it fetched waits here until it is asked for. So a partition
+that has something is not held up by those that have nothing, however many there are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import time
+from collections import deque
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import LogTruncationError, OffsetOutOfRangeError
 
 from ledger.consumers.log import Entry
-from ledger.errors import LedgerError
+from ledger.errors import IntegrityFault, LedgerError
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.doctor import admin
 from ledger.kafka.wire import TopicMoved, from_message
 
+#: How many messages wait here, over all partitions, before a partition with more than its share is fetched no further.
+_KEPT = 20_000
+#: How long a broker may take to say where a partition ends, in milliseconds.
+_PATIENCE_MS = 30_000
+#: How long a place may be beyond what a broker knows to be committed, in seconds: a new leader learns of it last.
+_SETTLES = 30.0
+
+
+class PlaceLost(IntegrityFault):
+    """The topic does not have the place that a reader stands at: events between are gone, or those it has read."""
+
 
 class KafkaLog:
-    """A reader of the topic. Its places are Kafka's offsets plus one, so that 0 means nothing was read yet."""
+    """A reader of the topic. Its places are Kafka's offsets plus one, so that 0 means nothing was read yet.
+
+    A place that is not there, before the topic's beginning or beyond its end, raises ``PlaceLost``: going on from
+    wherever the topic begins or ends would leave events out.
+    """
 
     #: Kafka may give an event again, and another topic gives all of them again; positions tell them.
     repeats = True
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._readers: dict[int, Any] = {}
         #: A topic that was made anew under the same name is another log: its offsets mean something else.
         self.name, self.partitions = _identity(settings)
+        self._consumer: Any = KafkaConsumer(
+            **settings.client(),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=50,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            fetch_max_bytes=16 * 1024 * 1024,
+        )
+        #: What was fetched of each partition and not read yet, and the place that it goes on from.
+        self._kept: dict[int, deque[Any]] = {}
+        self._next: dict[int, int] = {}
+
+    def arrived(self, partitions: Collection[int], wait_ms: int) -> list[int]:
+        """Which of some partitions there is something to read of, as far as was fetched; waits so long for the first.
+
+        One that was not read before counts, since its place is not known here. Only these partitions are fetched from
+        now on.
+        """
+        for gone in self._next.keys() - set(partitions):
+            del self._next[gone], self._kept[gone]
+        self._consumer.assign([self._where(partition) for partition in self._next])
+        new = [partition for partition in partitions if partition not in self._next]
+        if self._next:
+            self._poll(0 if new or any(self._kept.values()) else wait_ms)
+        return sorted(new + [partition for partition, kept in self._kept.items() if kept])
 
     def read(self, partition: int, after: int, limit: int) -> Sequence[Entry]:
         """Up to ``limit`` entries after a place, from what is committed; empty when there is nothing more.
 
         Raises ``TopicMoved`` behind the last event of a topic that has ended.
         """
-        where = TopicPartition(self._settings.topic, partition)
-        reader = self._reader(where)
-        if reader.position(where) != after:
-            reader.seek(where, after)
-        while True:
-            records = reader.poll(timeout_ms=100, max_records=limit).get(where, ())
-            if records:
-                entries = _events(records)
-                # A marker may follow the last event; the next read begins behind the event, not behind the marker.
-                reader.seek(where, entries[-1].offset)
-                return entries
-            if reader.position(where) >= reader.end_offsets([where])[where]:
-                return []
+        if self._next.get(partition) != after:
+            self._begin(partition, after)
+        kept = self._kept[partition]
+        settled = time.monotonic() + _SETTLES
+        while not kept and not self._at_end(partition, patient=time.monotonic() < settled):
+            self._poll(100)
+        entries: list[Entry] = []
+        while kept and len(entries) < limit:
+            try:
+                row = from_message(kept[0].value, kept[0].headers)
+            except (TopicMoved, IntegrityFault):
+                if entries:
+                    break  # what came before it is read first
+                raise
+            entries.append(Entry(kept.popleft().offset + 1, row))
+        if entries:
+            self._next[partition] = entries[-1].offset
+        return entries
 
     def head(self, partition: int) -> int:
         """The place behind the last committed offset; a marker may stand there, so it can be past the last event."""
-        where = TopicPartition(self._settings.topic, partition)
-        return int(self._reader(where).end_offsets([where])[where])
-
-    def _reader(self, where: TopicPartition) -> Any:
-        reader = self._readers.get(where.partition)
-        if reader is None:
-            reader = KafkaConsumer(
-                **self._settings.client(),
-                isolation_level="read_committed",
-                enable_auto_commit=False,
-                fetch_max_wait_ms=50,
-                max_poll_records=5000,
-                max_partition_fetch_bytes=4 * 1024 * 1024,
-                fetch_max_bytes=16 * 1024 * 1024,
-            )
-            reader.assign([where])
-            reader.seek(where, 0)
-            self._readers[where.partition] = reader
-        return reader
+        where = self._where(partition)
+        return int(self._consumer.end_offsets([where], timeout_ms=_PATIENCE_MS)[where])
 
     def close(self) -> None:
-        for reader in self._readers.values():
-            reader.close()
-        self._readers = {}
+        self._consumer.close()
+        self._kept, self._next = {}, {}
 
+    def _where(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._settings.topic, partition)
 
-def _events(records: Sequence[Any]) -> list[Entry]:
-    """The events in some messages, up to the one that ends the topic; raises ``TopicMoved`` when that is the first."""
-    entries: list[Entry] = []
-    for record in records:
+    def _begin(self, partition: int, place: int) -> None:
+        """Fetch a partition from a place on, and forget what was fetched of it."""
+        self._kept[partition], self._next[partition] = deque(), place
+        self._consumer.assign([self._where(each) for each in self._next])
+        self._consumer.seek(self._where(partition), place)
+        self._consumer.resume(self._where(partition))
+
+    def _at_end(self, partition: int, *, patient: bool) -> bool:
+        """Whether a partition was fetched to its end. Beyond it a fetch says whether the place was ever there."""
+        position, end = self._consumer.position(self._where(partition)), self.head(partition)
+        if position > end and not patient:
+            raise self._lost(partition, position)
+        return bool(position == end)
+
+    def _poll(self, wait_ms: int) -> None:
+        """Take what has come, of all partitions; wait so long for the first."""
         try:
-            entries.append(Entry(record.offset + 1, from_message(record.value, record.headers)))
-        except TopicMoved:
-            if not entries:
-                raise
-            break
-    return entries
+            # All that was fetched: kafka-python 3.0 forgets the rest of what it has unpacked of a partition that is
+            # paused half way.
+            found = self._consumer.poll(timeout_ms=wait_ms, max_records=sys.maxsize)
+        except (OffsetOutOfRangeError, LogTruncationError) as fault:
+            where = next(iter(getattr(fault, "divergent_offsets", None) or fault.args[0]))
+            raise self._lost(where.partition, self._next[where.partition]) from fault
+        for where, records in found.items():
+            self._kept[where.partition].extend(records)
+        share = max(1, _KEPT // max(1, len(self._next)))
+        full = {self._where(partition) for partition, kept in self._kept.items() if len(kept) >= share}
+        self._consumer.pause(*full)
+        self._consumer.resume(*(self._consumer.paused() - full))
+
+    def _lost(self, partition: int, place: int) -> PlaceLost:
+        where = self._where(partition)
+        begin = self._consumer.beginning_offsets([where], timeout_ms=_PATIENCE_MS)[where]
+        topic = f"a place is lost: topic {self._settings.topic}, partition {partition}: the place {place}"
+        if place < begin:
+            return PlaceLost(
+                f"{topic} is gone, the topic begins at {begin}: events before that were deleted from it; see: ledger "
+                "doctor; then make a whole topic from the store: ledger relay --to NEW_TOPIC"
+            )
+        return PlaceLost(
+            f"{topic} is not there yet or not any more, the topic ends at {self.head(partition)}: it has lost events "
+            "that were read from it; see: ledger verify --against-kafka; then make a whole topic from the store: "
+            "ledger relay --to NEW_TOPIC"
+        )
 
 
 def _identity(settings: KafkaSettings) -> tuple[str, Sequence[int]]:

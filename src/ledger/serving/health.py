@@ -26,6 +26,12 @@ class Health:
         self._ready = self._ready or ready
         self.words = words
 
+    def away(self, server: str) -> None:
+        """The loop turns, and waits for a server that is away: it is not ready."""
+        self._turned = self._monotonic()
+        self._ready = False
+        self.words = f"{server} is away"
+
     @property
     def silent(self) -> float:
         """Seconds since the loop turned last."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -15,11 +16,16 @@ from ledger.consumers.parking import parked
 from ledger.consumers.runner import Runner
 from ledger.serving.health import Health
 from ledger.serving.lag import Lag, lag_at, lags, recorded_a_second, view_places
+from ledger.store.database import is_away
 from ledger.store.recorder import Recorder
 
 if TYPE_CHECKING:  # a projector without Kafka need not load its client
+    from ledger.kafka.outage import Outage
     from ledger.kafka.relay import RelayState
 
+log = structlog.get_logger("ledger.serving")
+#: The servers that a process may wait for, as ``ledger.kafka.outage`` names them.
+SERVERS = ("PostgreSQL", "Kafka")
 Family = CounterMetricFamily | GaugeMetricFamily
 Now = Callable[[], datetime]
 
@@ -27,12 +33,26 @@ Now = Callable[[], datetime]
 class LogMetrics(Collector):
     """What is common to every process: the log's head, its growth, what waits for a place, and the loop's silence."""
 
+    #: Of a process that waits for servers that are away.
+    outage: Outage | None = None
+
     def __init__(self, recorder: Recorder, health: Health, now: Now) -> None:
         self.recorder = recorder
         self.health = health
         self.now = now
 
     def collect(self) -> Iterator[Family]:
+        yield gauge("ledger_loop_silent_seconds", "Seconds since the process's loop turned.", self.health.silent)
+        if self.outage is not None:
+            yield from outages(self.outage)
+        try:
+            yield from list(self._of_the_log())
+        except Exception as fault:
+            if self.outage is None or not is_away(fault):
+                raise
+            log.warning("metrics of the log cannot be read", error=type(fault).__name__)
+
+    def _of_the_log(self) -> Iterator[Family]:
         head, now = self.recorder.head(), self.now()
         yield gauge("ledger_log_head", "The last position of the log.", head)
         yield gauge(
@@ -40,7 +60,6 @@ class LogMetrics(Collector):
             "Events a second the log has grown by over the last minute.",
             recorded_a_second(self.recorder, head, now),
         )
-        yield gauge("ledger_loop_silent_seconds", "Seconds since the process's loop turned.", self.health.silent)
         yield from self.own(head, now)
 
     @abstractmethod
@@ -93,6 +112,17 @@ class ProjectorMetrics(LogMetrics):
                 family.add_metric([view], value(view, lag))
             yield family
         yield counter("ledger_projector_events", "Events this projector has read.", self._applied())
+
+
+def outages(outage: Outage) -> Iterator[Family]:
+    """Which server is away now, and how often each has been."""
+    away = GaugeMetricFamily("ledger_server_away", "1 while a server that is needed is away.", labels=["server"])
+    often = CounterMetricFamily("ledger_outages", "How often a server was away.", labels=["server"])
+    for server in SERVERS:
+        away.add_metric([server], outage.away == server)
+        often.add_metric([server], outage.counts[server])
+    yield away
+    yield often
 
 
 def gauge(name: str, words: str, value: float) -> GaugeMetricFamily:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from contextlib import suppress
 from importlib import resources
@@ -12,7 +13,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 
 from ledger.clock import Clock, SystemClock
 from ledger.errors import BadInput, LedgerError
@@ -25,6 +26,25 @@ from ledger.store.sqlite import SQLiteRecorder
 _IDLE = "10s"
 #: The newest revision under ``migrations/versions``; a test holds the two together.
 HEAD_REVISION = "0004"
+
+
+#: What a server says that is there and lets nobody in, or not us; of a connection that fails psycopg has only the text.
+_REFUSED = re.compile(r"authentication failed|no pg_hba\.conf entry|does not exist|permission denied|not permitted")
+
+
+class CannotOpen(LedgerError):
+    """The database does not answer, or does not let us in."""
+
+
+def is_away(fault: BaseException) -> bool:
+    """Whether a fault says that PostgreSQL is away for now: stopped, starting, or out of reach."""
+    if isinstance(fault, CannotOpen) and fault.__cause__ is not None:
+        fault = fault.__cause__
+    if not isinstance(fault, DBAPIError) or not isinstance(fault.orig, psycopg.Error):
+        return False
+    if _REFUSED.search(str(fault.orig)):
+        return False
+    return fault.connection_invalidated or isinstance(fault.orig, psycopg.OperationalError)
 
 
 def open_engine(url: str) -> Engine:
@@ -97,7 +117,7 @@ def revision(engine: Engine) -> str | None:
             found = connection.scalar(text("SELECT version_num FROM alembic_version"))
             return None if found is None else str(found)
     except DatabaseError as fault:
-        raise LedgerError(f"LEDGER_DATABASE: cannot open the database: {fault.orig}") from fault
+        raise CannotOpen(f"LEDGER_DATABASE: cannot open the database: {fault.orig}") from fault
 
 
 def migrate(engine: Engine) -> None:
@@ -124,14 +144,15 @@ def open_store(url: str, clock: Clock | None = None) -> Recorder:
     """Open the store at ``url``; an empty database gets its tables, one of another release is refused."""
     engine = open_engine(url)
     try:
-        _check(engine)
+        check_store(engine)
     except BaseException:
         engine.dispose()
         raise
     return recorder_for(engine, clock or SystemClock())
 
 
-def _check(engine: Engine) -> None:
+def check_store(engine: Engine) -> None:
+    """Refuse a database of another release, or one that can lose what was committed; an empty file gets its tables."""
     at = revision(engine)
     if at is None and engine.dialect.name == "sqlite":
         migrate(engine)
