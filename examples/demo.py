@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,8 +24,12 @@ ENVIRONMENT = {
     "LEDGER_DATABASE": f"sqlite:///{FOLDER / 'ledger.db'}",
     "COLUMNS": "100",
 }
-#: A long answer is cut here; the command above it gives all of it.
+#: A long answer is cut about here.
 LINES = 40
+#: How the entries of an answer begin, and what they are called.
+Entry = tuple[str, str]
+BLOCKS = (r"  \S", "entries")
+SERVICES = (r"\d{4}-\d\d-\d\d ", "services")
 
 
 def title(words: str) -> None:
@@ -33,8 +39,8 @@ def title(words: str) -> None:
     sys.stdout.flush()
 
 
-def run(*arguments: str, show: bool = True, lines: int = LINES) -> str:
-    """Run one command of ledger; print it and (the beginning of) its answer."""
+def run(*arguments: str, show: bool = True, lines: int = LINES, last: int = 0, entry: Entry | None = None) -> str:
+    """Run one command of ledger; print it and its answer, cut to about the first ``lines`` and the ``last`` ones."""
     if show:
         sys.stdout.write(f"$ ledger {' '.join(arguments)}\n")
         sys.stdout.flush()
@@ -42,14 +48,30 @@ def run(*arguments: str, show: bool = True, lines: int = LINES) -> str:
         [LEDGER, *arguments], env=ENVIRONMENT, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
     if show:
-        answer = done.stdout.rstrip("\n").split("\n")
-        sys.stdout.write("\n".join(answer[:lines]) + "\n")
-        if len(answer) > lines:
-            sys.stdout.write(f"… {len(answer) - lines} more lines: run the command above\n")
+        whole = f"LEDGER_DATABASE=sqlite:///demo/ledger.db .venv/bin/ledger {shlex.join(arguments)}"
+        sys.stdout.write("\n".join(cut(done.stdout.rstrip("\n").split("\n"), lines, last, entry, whole)) + "\n")
         sys.stdout.flush()
     if done.returncode != 0:
         sys.exit(done.returncode)
     return done.stdout
+
+
+def cut(answer: list[str], lines: int, last: int, entry: Entry | None, command: str) -> list[str]:
+    """A long answer's first and last lines; between them how much is left out, and the command that shows all of it."""
+    if len(answer) <= lines + last + 4:
+        return answer
+    rest = answer[lines : len(answer) - last]
+    how_many = f"{len(rest):,} of {len(answer):,} lines"
+    if entry is not None:
+        pattern, what = entry
+        inside, whole = (sum(bool(re.match(pattern, line)) for line in some) for some in (rest, answer))
+        how_many = f"{inside:,} of {whole:,} {what} ({how_many})"
+    return [
+        *answer[:lines],
+        f"… left out here: {how_many}. To see all of it:",
+        f"  {command}",
+        *answer[len(answer) - last :],
+    ]
 
 
 def main() -> None:
@@ -77,9 +99,9 @@ def main() -> None:
     title("2 · An auditor: what did this chart say then, what does it say now, and who changed it?")
     before, after = story["known_before"], story["known_after"]
     for moment in (before, after):
-        run(*auditor, "chart", story["chart_id"], "--as-known-at", moment, lines=24)
+        run(*auditor, "chart", story["chart_id"], "--as-known-at", moment, lines=24, entry=BLOCKS)
         sys.stdout.write("\n")
-    run(*auditor, "chart", story["chart_id"], "--diff", before, after, lines=50)
+    run(*auditor, "chart", story["chart_id"], "--diff", before, after, lines=50, entry=BLOCKS)
 
     title("3 · A compliance officer: was this note late, under which rule, by which clock?")
     run(*compliance, "trace", story["note_id"], "--out", "demo/trace.html", show=False)
@@ -87,10 +109,13 @@ def main() -> None:
     sys.stdout.write("The same with a picture is in demo/trace.html\n")
 
     title("4 · Billing: what can be claimed this month, and what blocks the rest?")
-    run("--as", story["biller_id"], "--purpose", "payment", "billing", "rows", "--month", story["billing_month"])
+    billing = ("--as", story["biller_id"], "--purpose", "payment", "billing", "rows", "--month", story["billing_month"])
+    answer = run(*billing, show=False).rstrip("\n").split("\n")
+    # The totals, which are the end of the answer, are never left out.
+    run(*billing, last=len(answer) - max(number for number, line in enumerate(answer) if not line), entry=SERVICES)
 
     title("5 · A privacy officer: who has read this chart, when, and why?")
-    run(*compliance, "access-audit", story["chart_id"])
+    run(*compliance, "access-audit", story["chart_id"], entry=BLOCKS)
 
     title("6 · And how do I know that nobody has tampered with it?")
     run("verify")

@@ -344,3 +344,19 @@ def test_the_end_of_the_page_says_what_was_checked_and_what_was_not(
     for limit in ("Not checked here", "sealed", "removed", "treatment plan", "ledger verify"):
         assert limit in end
     assert "every signature" not in end
+
+
+PIRP = ["problem", "intervention", "response", "plan"]
+
+
+@pytest.mark.parametrize("options", [(), ("--diff", "2025-03-01T00:00:00Z", "2025-03-05T00:00:00Z")])
+def test_a_notes_sections_stand_in_the_documents_order(world: World, run: Run, options: tuple[str, ...]) -> None:
+    """They are stored by the alphabet; a reader goes from the problem to the plan."""
+    out = run("chart", world.charts[0], *options).out
+    found = [word for line in out.splitlines() if (word := line.strip(" +").partition(":")[0]) in PIRP + SECTIONS]
+    shown = [word.removeprefix("sections.") for word in found]
+    assert len(shown) >= 4
+    assert shown[:4] == PIRP
+
+
+SECTIONS = [f"sections.{name}" for name in PIRP]

@@ -83,3 +83,10 @@ def test_a_parked_chart_was_shown_as_at_the_event_before(agency: Agency, page: t
     assert shown[agency.clients[0]] == signed.position - 1
     if agency.clients[1] in shown:  # the views themselves have come as far as the log
         assert shown[agency.clients[1]] >= signed.position
+
+
+def test_the_caseload_names_its_staff(agency: Agency) -> None:
+    text = agency.run("caseload", "--on", "2025-11-20").stdout
+    assert f"\nAnn Example ({agency.worker})  psc  " in text
+    (worker,) = agency.read("caseload", "--on", "2025-11-20")["workers"]
+    assert (worker["staff_id"], worker["name"]) == (agency.worker, "Ann Example")

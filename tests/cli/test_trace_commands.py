@@ -221,3 +221,9 @@ def test_a_wrong_option_is_repeated_without_what_turns_a_line() -> None:
     )
     assert done.returncode == 2
     assert "\u202e" not in done.stderr
+
+
+def test_the_monthly_review_names_its_staff(clinic: Clinic) -> None:
+    text = good("timeliness", "--month", "2026-11")
+    assert f"Ann Sample ({clinic.author})" in text
+    assert data("timeliness", "--month", "2026-11")["names"] == {clinic.author: "Ann Sample"}

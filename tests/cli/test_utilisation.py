@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
-from tests.cli.agency import Agency, pacific
+from tests.cli.agency import PACIFIC, Agency, pacific
 
 from ledger.aggregates.note_events import SignNote
 from ledger.aggregates.policy import AdoptPolicy
 from ledger.aggregates.staff import RecordCredential, RecordTimeOff
 from ledger.aggregates.supervision import RecordMissedSupervision, RecordSupervision
 from ledger.aggregates.utilisation_review import UtilisationReviewed
+from ledger.clock import from_text
 from ledger.errors import BadInput, NotFound, Refused
 from ledger.store.codec import read
 
@@ -196,3 +197,14 @@ def test_psc_6_the_grid_of_weeks(agency: Agency) -> None:
     assert "asw not met (confidence M)" in printed
     (earlier,) = agency.read(*words, "--as-known-at", known.isoformat())["staff"]
     assert [week["adopted"] for week in earlier["weeks"]] == ["full", "non", "non", "non"]
+
+
+def test_a_review_is_told_on_the_agencys_clock_and_by_name(agency: Agency) -> None:
+    words = ("utilisation", "--staff", agency.worker, "--month", "2025-11")
+    agency.read(*words, "--review")
+    (review,) = [line for line in agency.run(*words).stdout.splitlines() if "reviewed" in line]
+    (found,) = agency.read(*words)["staff"][0]["restated"]
+    local = from_text(found["review"]["reviewed_at"]).astimezone(PACIFIC)
+    assert f"reviewed {local:%a %Y-%m-%d %H:%M}" in review
+    assert "(America/Los_Angeles) by Bea Example (" in review
+    assert "Z" not in review.split(" by ")[0].split("(")[0]

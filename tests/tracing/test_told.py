@@ -118,7 +118,9 @@ def test_every_reading_has_its_line_and_no_two_events_touch(trace: Trace) -> Non
     ]
     # Seven and a half pixels are more than a letter of the widest usual font takes on average.
     assert all(len(name.text or "") * 7.5 <= float(name.get("x", "0")) for name in names)
-    dots = [(float(c.get("cx", "")), float(c.get("cy", ""))) for c in drawn.iter("circle")]
+    explained = {circle for group in drawn.iter("g") if group.get("class") for circle in group.iter("circle")}
+    circles = [circle for circle in drawn.iter("circle") if circle not in explained]
+    dots = [(float(c.get("cx", "")), float(c.get("cy", ""))) for c in circles]
     assert len(dots) == 2 * (len(trace.events) - 1), "the adoption of October lies outside these days"
     for number, (x, y) in enumerate(dots):
         for other_x, other_y in dots[number + 1 :]:
@@ -192,3 +194,36 @@ def test_spans_are_told_to_the_second() -> None:
     assert span(timedelta(days=1, hours=12, minutes=47, seconds=59, microseconds=999999)) == "1 d 12 h 48 min"
     assert span(timedelta(seconds=-61)) == "1 min 1 s"
     assert span(timedelta()) == "0 s"
+
+
+def legend(picture: ET.Element) -> list[str]:
+    (found,) = [group for group in picture.iter("g") if group.get("class") == "legend"]
+    return [text.text or "" for text in found.iter("text") if text.text != "1"]
+
+
+def test_a_picture_says_what_its_marks_mean_and_of_no_others(trace: Trace) -> None:
+    picture = trace_picture(trace)
+    assert picture is not None
+    words = legend(picture)
+    for mark in ("reading in force", "another reading", "Partial", "server's clock", "own clock", "closed", "event"):
+        assert [line for line in words if mark in line], mark
+    found = look_ahead("progress_note", "psc", at("2026-11-20 15:00"), ())
+    ahead = deadline_picture("due", found.started_at, found.limits, found.zone, "psc")
+    assert not [line for line in legend(ahead) if "event" in line or "signature" in line]
+    assert "when the clock started" in legend(ahead)
+
+
+def test_the_legend_lies_inside_its_picture_and_no_sample_on_another(trace: Trace) -> None:
+    picture = trace_picture(trace)
+    assert picture is not None
+    width, height = (float(picture.get(side) or 0) for side in ("width", "height"))
+    (group,) = [group for group in picture.iter("g") if group.get("class") == "legend"]
+    taken: dict[float, float] = {}
+    for text in group.iter("text"):
+        if text.text == "1":
+            continue
+        x, y = float(text.get("x") or 0), float(text.get("y") or 0)
+        assert x - 34 >= taken.get(y, 0.0)
+        taken[y] = x + 6.4 * len(text.text or "")
+        assert taken[y] <= width
+        assert y < height

@@ -6,10 +6,12 @@ from datetime import date
 
 import click
 
+from ledger.cli.chart_page import Names
 from ledger.cli.named import Id, ProgramName, check_known
 from ledger.cli.session import Day, Session, pass_session
 from ledger.policies.caseload import band
 from ledger.projections import caseload as view
+from ledger.projections.staffing import live_staff
 
 
 @click.command()
@@ -33,6 +35,7 @@ def caseload(session: Session, staff_id: str | None, program: str | None, day: d
         charts = view.charts_on(shown.connection, day, staff_id, program)
         grant = session.grant(charts, "caseload", as_of=day, shown=shown)
         rows = view.board(shown.connection, grant, day, staff_id, program)
+        names = Names({who: one.name for who, one in live_staff(shown.connection).items()})
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
         counts[row.staff_id, row.program] = counts.get((row.staff_id, row.program), 0) + 1
@@ -40,11 +43,12 @@ def caseload(session: Session, staff_id: str | None, program: str | None, day: d
 
     def text() -> str:
         lines = [f"Caseload on {day}: {len(rows)} assignments"]
-        for who in sorted(counts):
+        for who in sorted(counts, key=lambda who: (names.known.get(who[0], ""), *who)):
             staff, its_program = who
             answer = bands[who]
             lines.append(
-                f"\n{staff}  {its_program}  {counts[who]} clients  {answer.value} ({answer.low} to {answer.high})"
+                f"\n{names.whole(staff)}  {its_program}  {counts[who]} clients  "
+                f"{answer.value} ({answer.low} to {answer.high})"
             )
             lines += [
                 f"  {row.client_id}  since {row.first_day}" + ("" if row.lead else "  (second)")
@@ -57,7 +61,13 @@ def caseload(session: Session, staff_id: str | None, program: str | None, day: d
         {
             "on": day,
             "workers": [
-                {"staff_id": staff, "program": its_program, "clients": counts[staff, its_program], "band": answer}
+                {
+                    "staff_id": staff,
+                    "name": names.known.get(staff),
+                    "program": its_program,
+                    "clients": counts[staff, its_program],
+                    "band": answer,
+                }
                 for (staff, its_program), answer in sorted(bands.items(), key=lambda item: item[0])
             ],
             "assignments": rows,

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from ledger.cli.page import Block, Page, Section
 from ledger.clock import from_text
-from ledger.policies.documents import documents
+from ledger.policies.documents import documents, in_order
 from ledger.projections.timeline import TimelineEvent
 from ledger.projections.timeline_words import words
 from ledger.replay.diff import ChartDiff, FieldChange, ItemChange
@@ -43,6 +43,11 @@ class Names:
     def __call__(self, identifier: str) -> str:
         name = self.known.get(identifier)
         return identifier if name is None else f"{name} ({identifier[:8]})"
+
+    def whole(self, identifier: str) -> str:
+        """The name with the whole id, where one is shown to be asked for again."""
+        name = self.known.get(identifier)
+        return identifier if name is None else f"{name} ({identifier})"
 
 
 def count(number: int, what: str) -> str:
@@ -89,7 +94,7 @@ def chart_page(
         (
             "Verified",
             f"{count(chart.verified.events, 'event')} by their leaf hashes, "
-            f"{count(chart.verified.signatures, 'signature')} on notes by their content (what that covers: at the end)",
+            f"{count(chart.verified.signatures, 'signature')} on notes by their content",
         ),
         ("Last leaf", chart.verified.last_leaf or "none: nothing was recorded then"),
         ("Access", f"{access_id} (this reading is recorded)"),
@@ -245,7 +250,8 @@ def _note(note: Note, names: Names) -> Block:
     if note.late_entry is not None:
         lines.append(f"late entry: {note.late_entry}")
     lines += [line for extension in note.extensions for line in _extension(extension, names)]
-    texts = [(name.replace("_", " "), text) for name, text in note.content.sections.items()]
+    sections = note.content.sections
+    texts = [(name.replace("_", " "), sections[name]) for name in in_order(sections, note.drafted.document)]
     texts += [(f"objective {o.objective} of plan {o.plan_id}", o.progress) for o in note.content.objectives]
     if note.content.no_plan_reason:
         texts.append(("names no objective because", note.content.no_plan_reason))
@@ -328,10 +334,24 @@ def _change(change: ItemChange, names: Names, said: dict[str, str]) -> Block:
     lines: list[str] = []
     for trace in change.events:
         lines.append(trace_line(f"{said.get(trace.event_id, trace.type)}:", trace, names))
-        lines += [_field(f) for f in change.fields if f.by.event_id == trace.event_id]
+        lines += [_field(f) for f in _told_in_order(change.fields) if f.by.event_id == trace.event_id]
     if not change.fields:
         lines.append("  what was changed was changed back")
     return Block(f"{_ONE.get(change.section, change.section)} {change.item_id} {change.change.upper()}", lines)
+
+
+_SECTION = "content.sections."
+
+
+def _told_in_order(fields: Sequence[FieldChange]) -> list[FieldChange]:
+    """The fields as they stand, but a note's sections in the order in which its document has them."""
+    sections: dict[str, dict[str, FieldChange]] = {}
+    for f in fields:
+        where, found, name = f.field.rpartition(_SECTION)
+        if found:
+            sections.setdefault(where, {})[name] = f
+    told = {where: iter([those[name] for name in in_order(those)]) for where, those in sections.items()}
+    return [next(told[f.field.rpartition(_SECTION)[0]]) if _SECTION in f.field else f for f in fields]
 
 
 #: What a path begins with when it only says which event a value stands in.

@@ -9,6 +9,7 @@ import html
 import os
 import textwrap
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,8 @@ def check_target(out: Path | None, endings: Sequence[str] = ENDINGS) -> None:
         raise BadInput(f"--out: the folder {out.parent} does not exist; create it first")
     if out.is_dir():
         raise BadInput(f"--out: {out} is a folder; name a file")
+    if not os.access(out.parent, os.W_OK):
+        raise BadInput(f"--out: the folder {out.parent} cannot be written to; name another place")
 
 
 def write_page(out: Path, data: Any, page: Callable[[], Page]) -> int:
@@ -172,6 +175,7 @@ def write_whole(out: Path, content: str) -> int:
             file.write(written)
         beside.replace(out)
     except OSError as fault:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # a file system that is read-only says so here as well
+            beside.unlink(missing_ok=True)
         raise BadInput(f"--out: {out} cannot be written: {fault.strerror}") from fault
     return len(written)

@@ -63,6 +63,7 @@ class Session:
         if fault := unfit_label(self.correlation_id):
             raise BadInput(f"--correlation-id: {fault}")
         self.as_json = as_json
+        self._writes = True
         self.clock: Clock | None = None
         structlog.contextvars.bind_contextvars(correlation_id=self.correlation_id)
 
@@ -75,7 +76,11 @@ class Session:
 
     @cached_property
     def recorder(self) -> Recorder:
-        return open_store(self.settings.database, self.clock)
+        return open_store(self.settings.database, self.clock, writes=self._writes)
+
+    def only_read(self) -> None:
+        """This command writes nothing, so that its store may lie on a read-only medium."""
+        self._writes = False
 
     @cached_property
     def ledger(self) -> Ledger:

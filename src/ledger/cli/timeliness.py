@@ -8,6 +8,7 @@ from datetime import date, datetime
 import click
 
 from ledger.aggregates.policy import AGENCY_KEY
+from ledger.cli.chart_page import Names
 from ledger.cli.known import refuse_future
 from ledger.cli.named import Id, ProgramName, check_known
 from ledger.cli.session import Moment, Session, pass_session
@@ -19,6 +20,7 @@ from ledger.projections import timeliness as view
 from ledger.projections.folding import fold_all
 from ledger.projections.note_review import AS_ADOPTED, LateNote, StaffReview, reading_name, review
 from ledger.projections.service_notes import Rated, ServiceNote
+from ledger.projections.staffing import live_staff
 from ledger.replay.verified import read_verified
 from ledger.store.checked import read_checked
 from ledger.tracing.page import Page, Section, Table, as_text
@@ -58,13 +60,21 @@ def timeliness(
         else:
             grant = session.grant(charts, "timeliness", as_known_at=as_known_at)
             rows, adoptions = _as_known(session, grant, charts, first, last, staff_id)
+        names = Names({who: one.name for who, one in live_staff(shown.connection).items()})
     rows = [row for row in rows if program in (None, row.program)]
     as_at = as_known_at or session.ledger.clock.now()
     found = review(rows, adoptions, as_at)
     local = as_at.astimezone(session.ledger.zone)
     session.emit(
-        {"month": month, "as_at": local, "as_known_at": as_known_at, "program": program, "staff": found},
-        lambda: as_text(_page(month, local, found)),
+        {
+            "month": month,
+            "as_at": local,
+            "as_known_at": as_known_at,
+            "program": program,
+            "names": {one.staff_id: names.known[one.staff_id] for one in found if one.staff_id in names.known},
+            "staff": found,
+        },
+        lambda: as_text(_page(month, local, found, names)),
     )
 
 
@@ -94,17 +104,18 @@ def _as_known(
     return rows, policy_view.in_order(fold_all(policy_view.policies, agency).values())
 
 
-def _page(month: str, as_at: datetime, found: tuple[StaffReview, ...]) -> Page:
+def _page(month: str, as_at: datetime, found: tuple[StaffReview, ...], names: Names) -> Page:
     services = sum(staff.services for staff in found)
     return Page(
         title=f"Review of note records, {month}",
         under=(f"As at {when(as_at)}. Per cent is of the services that are signed or whose time is up.",),
         lead=(f"Services: {services}. Staff members: {len(found)}." if found else "No services in this month.",),
-        sections=tuple(section for staff in found for section in _sections(staff)),
+        sections=tuple(section for staff in found for section in _sections(staff, names)),
     )
 
 
-def _sections(staff: StaffReview) -> list[Section]:
+def _sections(staff: StaffReview, names: Names) -> list[Section]:
+    who = names.whole(staff.staff_id)
     sentences = [
         f"Services: {staff.services}, of them {staff.signed} signed, {staff.drafts} in draft, {staff.missing} without "
         "a note." + (f" In error, out of account: {staff.in_error} more." if staff.in_error else ""),
@@ -129,13 +140,13 @@ def _sections(staff: StaffReview) -> list[Section]:
         ),
         marked=frozenset(number for number, tally in enumerate(staff.tallies) if tally.reading == AS_ADOPTED),
     )
-    sections = [Section(title=f"Staff {staff.staff_id}", sentences=tuple(sentences), table=table)]
+    sections = [Section(title=who, sentences=tuple(sentences), table=table)]
     if staff.late:
         late = Table(
             headings=("Service ended", "Note", "Recorded as signed", "Verdict in force"),
             rows=tuple(_late_row(note) for note in staff.late),
         )
-        sections.append(Section(title=f"Not in time, staff {staff.staff_id}", table=late))
+        sections.append(Section(title=f"Not in time, {who}", table=late))
     if staff.restated:
         restated = Table(
             headings=("Note", "As known when signed", "Restated", "Because"),
@@ -149,7 +160,7 @@ def _sections(staff: StaffReview) -> list[Section]:
                 for one in staff.restated
             ),
         )
-        sections.append(Section(title=f"Restated verdicts, staff {staff.staff_id}", table=restated))
+        sections.append(Section(title=f"Restated verdicts, {who}", table=restated))
     return sections
 
 

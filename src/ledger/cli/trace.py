@@ -96,6 +96,7 @@ def _adoptions(session: Session) -> tuple[Adoption, ...]:
     It is agency policy, so no chart is opened. A database that is not there, or is no store, is never made into one.
     Raises ``IntegrityFault`` for an adoption that is not what was recorded.
     """
+    session.only_read()
     try:
         url = make_url(session.settings.database)
         if url.get_backend_name() == "sqlite":

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from ledger.aggregates.utilisation_review import ReviewUtilisation
 from ledger.application.commands import Request
+from ledger.cli.chart_page import Names
 from ledger.cli.known import fold_until, known_at, parked_keys, parked_words, refuse_future
 from ledger.cli.named import Id, check_known
 from ledger.cli.period import Month, Span, month_of
 from ledger.cli.session import Day, Moment, Session, pass_session
-from ledger.clock import derived_id
+from ledger.clock import derived_id, from_text
 from ledger.errors import BadInput, NotFound
 from ledger.policies.adoption import Adoption
 from ledger.policies.calendar import CalendarError
@@ -41,6 +43,7 @@ from ledger.projections.utilisation_summary import (
     week_summary,
     whole_weeks,
 )
+from ledger.tracing.words import when
 
 _VIEWS = (utilisation_view, utilisation_reviews, staffing, policies)
 
@@ -104,16 +107,19 @@ def utilisation(
         figured = _figured(session, first, last, staff_id, as_known_at)
         if staff_id is not None and staff_id not in figured.staff:
             raise NotFound("staff member", staff_id)
+        told = _Told(session.ledger.zone, Names({who: one.name for who, one in figured.staff.items()}))
         if week is not None:
             weeks = _weeks(figured, week - timedelta(days=week.weekday()), staff_id)
             data: Any = {"week_of": week - timedelta(days=week.weekday()), "as_known_at": as_known_at, "staff": weeks}
-            session.emit(data | {"parked": figured.parked}, lambda: _weeks_text(weeks, figured.parked))
+            session.emit(data | {"parked": figured.parked}, lambda: _weeks_text(weeks, figured.parked, told))
             return
         months = _months(figured, span, staff_id)
     except (CalendarError, LookupError) as fault:
         raise BadInput(f"--month: {fault}") from fault
     data = {"month": span.name, "as_known_at": as_known_at, "staff": months}
-    session.emit(data | {"parked": figured.parked}, lambda: _months_text(span, months, figured.parked, all_steps=steps))
+    session.emit(
+        data | {"parked": figured.parked}, lambda: _months_text(span, months, figured.parked, told, all_steps=steps)
+    )
 
 
 def _figured(session: Session, first: date, last: date, staff_id: str | None, as_known_at: datetime | None) -> Figured:
@@ -211,7 +217,19 @@ def hours(minutes: float) -> str:
     return f"{minutes / 60:.2f} h"
 
 
-def _months_text(span: Span, months: Sequence[Summary], parked: dict[str, str], *, all_steps: bool) -> str:
+@dataclass(frozen=True)
+class _Told:
+    """How a review is told: on the agency's clock, and by name."""
+
+    zone: ZoneInfo
+    names: Names
+
+    def review(self, review: Review) -> str:
+        at = when(from_text(review.reviewed_at).astimezone(self.zone))
+        return f"reviewed {at} ({self.zone.key}) by {self.names(review.reviewed_by)} at position {review.position}"
+
+
+def _months_text(span: Span, months: Sequence[Summary], parked: dict[str, str], told: _Told, *, all_steps: bool) -> str:
     lines = [f"Service utilisation of {span.name}: {len(months)} staff members", *parked_words(parked)]
     for one in months:
         rating = one.adopted
@@ -238,11 +256,11 @@ def _months_text(span: Span, months: Sequence[Summary], parked: dict[str, str], 
             )
             if reading.adopted or all_steps:
                 lines += [f"    - {step}" for step in reading.steps]
-        lines += _restated_lines(one.restated)
+        lines += _restated_lines(one.restated, told)
     return "\n".join(lines)
 
 
-def _weeks_text(weeks: Sequence[WeekSummary], parked: dict[str, str]) -> str:
+def _weeks_text(weeks: Sequence[WeekSummary], parked: dict[str, str], told: _Told) -> str:
     lines = [f"Service utilisation of a week: {len(weeks)} staff members", *parked_words(parked)]
     for one in weeks:
         week = one.week
@@ -254,17 +272,16 @@ def _weeks_text(weeks: Sequence[WeekSummary], parked: dict[str, str]) -> str:
         if one.waiting_services:
             lines.append(f"  not counted, no signed note: {one.waiting_services} services, {one.waiting_minutes} min")
         lines += [f"    - {step}" for step in week.steps]
-        lines += _restated_lines(one.restated)
+        lines += _restated_lines(one.restated, told)
     return "\n".join(lines)
 
 
-def _restated_lines(restated: Sequence[Restated]) -> list[str]:
+def _restated_lines(restated: Sequence[Restated], told: _Told) -> list[str]:
     lines: list[str] = []
     for one in restated:
         review = one.review
         lines.append(
-            f"  reviewed {review.reviewed_at} by {review.reviewed_by} at position {review.position}: "
-            f"{review.billable_minutes} min of {review.target_minutes}, {review.rating}"
+            f"  {told.review(review)}: {review.billable_minutes} min of {review.target_minutes}, {review.rating}"
         )
         if one.changed:
             lines.append(

@@ -76,6 +76,7 @@ def verify(
         raise BadInput("--witness: it needs a trust policy that names witnesses: --trust or LEDGER_TRUST")
     keys = _keys(vkeys, trust)
     outside = _outside(trust, keys, kept, alone=alone)
+    session.only_read()
     head = session.recorder.sequence()
     walk = SealedWalk(session.recorder, keys, outside.held)
     with session.progress("Verifying", head) as advance:

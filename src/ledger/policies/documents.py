@@ -5,6 +5,7 @@ Sources: PSC-9 (PIRP), CSS-4 (six functions of crisis intervention), CSS-7 (docu
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 
 import msgspec
@@ -51,6 +52,18 @@ def documents() -> dict[str, Document]:
 def contact_kinds() -> dict[str, ContactKind]:
     """Every kind of contact, by name."""
     return {row.name: row for row in _data().contact}
+
+
+def in_order(sections: Collection[str], document: str | None = None) -> list[str]:
+    """Sections as the document has them, one after the other; any that it does not have come last.
+
+    Where the document is not known, it is the first kind that has all of these sections.
+    """
+    of_kind = documents().get(document or "")
+    if of_kind is None:
+        of_kind = next((kind for kind in documents().values() if set(sections) <= set(kind.sections)), None)
+    known = of_kind.sections if of_kind else ()
+    return [name for name in known if name in sections] + [name for name in sections if name not in known]
 
 
 def missing_sections(document: Document, sections: dict[str, str]) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 
 from ledger.clock import Clock, SystemClock
@@ -61,6 +62,8 @@ def open_engine(url: str) -> Engine:
             if not folder.is_dir():
                 raise BadInput(f"LEDGER_DATABASE: the folder {folder} does not exist; create it first")
             if not parsed.database.startswith("file:"):
+                if on_read_only_medium(Path(parsed.database)):
+                    return _engine_that_reads(parsed, Path(parsed.database))
                 _make_private(Path(parsed.database))
         engine = create_engine(parsed.set(drivername="sqlite+pysqlite"), hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
@@ -74,6 +77,41 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_postgres)
         return engine
     raise BadInput(f"LEDGER_DATABASE: {parsed.get_backend_name()} is not supported; use sqlite or postgresql")
+
+
+def on_read_only_medium(file: Path) -> bool:
+    """Whether a file is there, on a file system that nobody can write to from here."""
+    try:
+        return bool(os.statvfs(file).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def _engine_that_reads(url: URL, file: Path) -> Engine:
+    """An engine on a file that cannot be written; nothing is written beside it either.
+
+    Where a write-ahead log was left beside it, SQLite reads through that; else the file is all there is.
+    """
+    log = file.with_name(f"{file.name}-wal")
+    how = "mode=ro" if log.is_file() and log.stat().st_size else "immutable=1"
+    name = f"file:{quote(str(file.resolve()))}?{how}"
+    engine = create_engine(
+        url.set(drivername="sqlite+pysqlite"),
+        creator=lambda: sqlite3.connect(name, uri=True, check_same_thread=False),
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _prepare_to_read)
+    event.listen(engine, "begin", _begin_to_read)
+    return engine
+
+
+def _prepare_to_read(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA query_only = ON").close()
+
+
+def _begin_to_read(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
 
 
 def _make_private(file: Path) -> None:
@@ -140,10 +178,18 @@ def migrate(engine: Engine) -> None:
             raise LedgerError(f"LEDGER_DATABASE: cannot migrate, and nothing was changed: {said}") from fault
 
 
-def open_store(url: str, clock: Clock | None = None) -> Recorder:
-    """Open the store at ``url``; an empty database gets its tables, one of another release is refused."""
+def open_store(url: str, clock: Clock | None = None, *, writes: bool = True) -> Recorder:
+    """Open the store at ``url``; an empty database gets its tables, one of another release is refused.
+
+    A file on a read-only medium is refused, unless the caller ``writes`` nothing.
+    """
     engine = open_engine(url)
     try:
+        if writes and engine.dialect.name == "sqlite" and on_read_only_medium(Path(engine.url.database or "")):
+            raise BadInput(
+                f"LEDGER_DATABASE: {engine.url.database} lies on a read-only medium; there it can be verified (ledger "
+                "verify). Everything else records something, a read as well: copy it to where it can be written"
+            )
         check_store(engine)
     except BaseException:
         engine.dispose()

@@ -17,6 +17,7 @@ import msgspec
 from ledger.policies.calendar import CalendarError
 from ledger.policies.calendar import calendar as calendar_of
 from ledger.policies.deadline_rules import rule_book
+from ledger.tracing import legend
 from ledger.tracing.findings import Limit, Trace
 from ledger.tracing.page import element
 from ledger.tracing.words import OUTCOMES, local
@@ -161,7 +162,8 @@ def draw(
         bottom = y
     ground, days = _ground(axis, top - 34, bottom, _closed(program))
     across, words = _heads(axis, lines, bottom)
-    height = y + 10
+    key, taken = legend.legend(_samples(bars, marks, lines), 12.0, _WIDTH - 12, y + 10)
+    height = y + 10 + taken + 8
     return element(
         "svg",
         element("title", title),
@@ -173,6 +175,7 @@ def draw(
         *parts,
         *days,
         *words,
+        key,
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {_WIDTH:g} {height:g}",
         width=_WIDTH,
@@ -181,6 +184,24 @@ def draw(
         font_family="system-ui, Helvetica, Arial, sans-serif",
         font_size="12",
     )
+
+
+def _samples(bars: Sequence[Bar], marks: Sequence[Mark], lines: Sequence[Line]) -> list[tuple[legend.Sample, str]]:
+    """What the marks that this picture has mean."""
+    samples = [(legend.bar(solid=True), "deadline, the reading in force (its end: when it is due)")]
+    if not all(bar.solid for bar in bars):
+        samples.append((legend.bar(solid=False), "deadline, another reading"))
+    if any(bar.partial is not None for bar in bars):
+        samples.append((legend.partial, "from the end of Full to the end of Partial"))
+    across = "the service's end; the signature, by the server's clock" if marks else "when the clock started"
+    samples.append((legend.across(dashed=False), across))
+    if any(line.dashed for line in lines):
+        samples.append((legend.across(dashed=True), "the signature, by its signer's own clock"))
+    samples.append((legend.closed, "offices closed"))
+    if marks:
+        samples.append((legend.dot(solid=False), "event, by its person's own clock"))
+        samples.append((legend.dot(solid=True), "the same, by the server's clock (numbers: the table of events)"))
+    return samples
 
 
 def _patterns() -> ET.Element:
