@@ -173,3 +173,18 @@ def test_an_access_to_several_charts_belongs_to_its_reader() -> None:
     command = GrantAccess(access_id=ACCESS, surface="cli", resource="board", purpose="operations", charts=shown)
     (change,) = given(*EVERYBODY).when(command, by=ANN).changes
     assert (change.key, change.chart_id) == (ANN, None)
+
+
+def test_a_reading_of_a_rule_that_only_bounds_a_rating_is_not_adopted() -> None:
+    for rule in ("PSC-14-full", "PSC-14-partial"):
+        wrong = msgspec.structs.replace(ADOPT, rule_id=rule)
+        given().when(wrong, by="system:setup").then_refused(
+            "rule_id", f"{rule} only bounds the rating PSC-14; a reading of it alone would change nothing (adopt a"
+        )
+
+
+def test_a_policy_is_adopted_for_a_program_that_there_is() -> None:
+    wrong = msgspec.structs.replace(ADOPT, program="pcs")
+    given().when(wrong, by="system:setup").then_refused(
+        "program", "there is no program 'pcs' (use one of psc, ecm, css"
+    )

@@ -165,3 +165,8 @@ def test_a_diagnosis_is_taken_off_the_list_once() -> None:
     given(A_CLIENT).when(command, by=BY).then_refused("diagnosis_id", "no such diagnosis")
     early = ResolveDiagnosis(client_id=CLIENT, diagnosis_id=DIAGNOSIS, resolved_on=date(2025, 10, 31))
     given(ILL).when(early, by=BY).then_refused("resolved_on", "its onset was 2025-11-01")
+
+
+def test_an_episode_is_opened_in_a_program_that_there_is() -> None:
+    command = OpenEpisode(client_id=CLIENT, episode_id=ident("typo"), program="pcs", opened_on=date(2026, 1, 1))
+    given(A_CLIENT).when(command, by=BY).then_refused("program", "there is no program 'pcs' (use one of psc, ecm, css")

@@ -26,6 +26,7 @@ from ledger.aggregates.client_events import (
     ReleaseCoordinator,
     ResolveDiagnosis,
 )
+from ledger.aggregates.programs import check_program
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.vocabulary import Event
 from ledger.errors import Reasons
@@ -148,6 +149,7 @@ class Client(Aggregate):
     def open_episode(self, command: OpenEpisode, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(command.episode_id not in self.episodes, "episode_id", "this episode was opened before")
+        check_program(reasons, command.program)
         reasons.unless(
             self.episode_on(command.program, command.opened_on) is None,
             "program",
