@@ -188,3 +188,15 @@ def test_a_policy_is_adopted_for_a_program_that_there_is() -> None:
     given().when(wrong, by="system:setup").then_refused(
         "program", "there is no program 'pcs' (use one of psc, ecm, css"
     )
+
+
+def test_a_session_that_is_still_to_come_was_not_missed() -> None:
+    command = RecordMissedSupervision(
+        session_id=SESSION, supervisee_id=ANN, supervisor_id=SUE, planned_for=date(2026, 1, 5), reason="pto"
+    )
+    given(*EVERYBODY).when(command, by=SUE).then_a(SupervisionMissed, planned_for=date(2026, 1, 5))
+    for day in (date(2026, 1, 6), date(2030, 1, 1)):
+        later = msgspec.structs.replace(command, planned_for=day)
+        given(*EVERYBODY).when(later, by=SUE).then_refused(
+            "planned_for", f"{day} is still to come (record it on the day"
+        )
