@@ -173,3 +173,30 @@ def test_an_access_to_several_charts_belongs_to_its_reader() -> None:
     command = GrantAccess(access_id=ACCESS, surface="cli", resource="board", purpose="operations", charts=shown)
     (change,) = given(*EVERYBODY).when(command, by=ANN).changes
     assert (change.key, change.chart_id) == (ANN, None)
+
+
+def test_a_reading_of_a_rule_that_only_bounds_a_rating_is_not_adopted() -> None:
+    for rule in ("PSC-14-full", "PSC-14-partial"):
+        wrong = msgspec.structs.replace(ADOPT, rule_id=rule)
+        given().when(wrong, by="system:setup").then_refused(
+            "rule_id", f"{rule} only bounds the rating PSC-14; a reading of it alone would change nothing (adopt a"
+        )
+
+
+def test_a_policy_is_adopted_for_a_program_that_there_is() -> None:
+    wrong = msgspec.structs.replace(ADOPT, program="pcs")
+    given().when(wrong, by="system:setup").then_refused(
+        "program", "there is no program 'pcs' (use one of psc, ecm, css"
+    )
+
+
+def test_a_session_that_is_still_to_come_was_not_missed() -> None:
+    command = RecordMissedSupervision(
+        session_id=SESSION, supervisee_id=ANN, supervisor_id=SUE, planned_for=date(2026, 1, 5), reason="pto"
+    )
+    given(*EVERYBODY).when(command, by=SUE).then_a(SupervisionMissed, planned_for=date(2026, 1, 5))
+    for day in (date(2026, 1, 6), date(2030, 1, 1)):
+        later = msgspec.structs.replace(command, planned_for=day)
+        given(*EVERYBODY).when(later, by=SUE).then_refused(
+            "planned_for", f"{day} is still to come (record it on the day"
+        )

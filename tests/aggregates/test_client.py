@@ -165,3 +165,26 @@ def test_a_diagnosis_is_taken_off_the_list_once() -> None:
     given(A_CLIENT).when(command, by=BY).then_refused("diagnosis_id", "no such diagnosis")
     early = ResolveDiagnosis(client_id=CLIENT, diagnosis_id=DIAGNOSIS, resolved_on=date(2025, 10, 31))
     given(ILL).when(early, by=BY).then_refused("resolved_on", "its onset was 2025-11-01")
+
+
+def test_an_episode_is_opened_in_a_program_that_there_is() -> None:
+    command = OpenEpisode(client_id=CLIENT, episode_id=ident("typo"), program="pcs", opened_on=date(2026, 1, 1))
+    given(A_CLIENT).when(command, by=BY).then_refused("program", "there is no program 'pcs' (use one of psc, ecm, css")
+
+
+def test_a_birth_date_is_not_corrected_past_the_first_episode() -> None:
+    command = CorrectClientDetails(client_id=CLIENT, reason="misread", birth_date=date(2025, 10, 2))
+    given(A_CLIENT).when(command, by=BY).then_refused(
+        "birth_date", "an episode was opened on 2025-10-01 (check the year, or correct the episode first)"
+    )
+    allowed = CorrectClientDetails(client_id=CLIENT, reason="misread", birth_date=date(2025, 10, 1))
+    given(A_CLIENT).when(allowed, by=BY).then_a(ClientDetailsCorrected, birth_date=date(2025, 10, 1))
+
+
+def test_nobody_is_registered_before_they_were_born() -> None:
+    command = RegisterClient(
+        client_id=CLIENT, name=PersonName(family="Doe", given="Jo"), birth_date=date(2026, 1, 4), sex="female"
+    )
+    given().when(command, by=BY, at="2026-01-03T09:00:00-08:00", now="2026-01-05T09:00:00-08:00").then_refused(
+        "birth_date", "the registration is said to have happened on 2026-01-03, before it"
+    )

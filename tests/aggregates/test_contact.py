@@ -140,3 +140,25 @@ def test_a_contact_is_marked_as_entered_in_error_once_and_then_left_alone() -> N
     given(dead).when(CorrectContact(contact_id=CONTACT, reason="x", place="11"), by=ANN).then_refused(
         "contact_id", "this contact is entered in error"
     )
+
+
+def test_a_correction_moves_no_service_before_the_hire_or_out_of_the_episode() -> None:
+    def moved(day: str) -> CorrectContact:
+        return CorrectContact(
+            contact_id=CONTACT,
+            reason="wrong day",
+            started_at=moment(f"{day}T14:00:00-08:00"),
+            ended_at=moment(f"{day}T15:00:00-08:00"),
+        )
+
+    given(*CHART).when(moved("2025-10-01"), by=ANN).then_a(ContactCorrected, reason="wrong day")
+    given(*CHART).when(moved("2025-09-30"), by=ANN).then_refused(
+        "started_at", "the client has no episode in psc on 2025-09-30 (open the episode"
+    )
+    given(*CHART).when(moved("2023-12-31"), by=ANN).then_refused(
+        "started_at",
+        "Ann Sample was not employed on 2023-12-31 (check the date)",
+        ("started_at", "the client has no episode in psc on 2023-12-31"),
+    )
+    only_minutes = CorrectContact(contact_id=CONTACT, reason="misread", direct_minutes=50)
+    given(CLINICIAN, A_CONTACT).when(only_minutes, by=ANN).then_a(ContactCorrected, direct_minutes=50)

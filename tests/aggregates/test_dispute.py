@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
 from tests.notation import given, of
-from tests.sample import A_DRAFT, ANN, BOB, CLIENT, COLE, COMPLIANCE, EVERYBODY, NOTE, SUE, ident, person
+from tests.sample import A_DRAFT, ANN, BOB, CLIENT, COLE, COMPLIANCE, EVERYBODY, NOTE, SUE, contact_of, ident, person
 
 from ledger.aggregates.dispute import (
     AddEvidence,
@@ -14,6 +15,7 @@ from ledger.aggregates.dispute import (
     OpenDispute,
 )
 
+OTHER_CONTACT, OTHER_CLIENT = ident("another contact"), ident("another client")
 DISPUTE, EVIDENCE = ident("dispute"), ident("evidence")
 OPENED = of(DISPUTE, DisputeOpened(note_id=NOTE, client_id=CLIENT, opened_by=ANN, claim="It was in time"))
 ADDED = EvidenceAdded(note_id=NOTE, evidence_id=EVIDENCE, kind="statement", text="Seen", events=())
@@ -21,12 +23,12 @@ DECIDED = DisputeDecided(
     note_id=NOTE,
     outcome="overturned",
     rule_id="PSC-13",
-    reading="elapsed_72h",
+    reading="72-elapsed-hours",
     reasoning="A holiday",
     decided_by=COLE,
 )
 DECIDE = DecideDispute(
-    dispute_id=DISPUTE, outcome="overturned", rule_id="PSC-13", reading="elapsed_72h", reasoning="A holiday"
+    dispute_id=DISPUTE, outcome="overturned", rule_id="PSC-13", reading="72-elapsed-hours", reasoning="A holiday"
 )
 ARGUE = AddEvidence(dispute_id=DISPUTE, evidence_id=EVIDENCE, kind="statement", text="Seen")
 
@@ -58,3 +60,30 @@ def test_nobody_decides_in_their_own_cause() -> None:
     )
     by_bob = of(DISPUTE, DisputeOpened(note_id=NOTE, client_id=CLIENT, opened_by=BOB, claim="For Ann"))
     given(ann, A_DRAFT, by_bob).when(DECIDE, by=ANN).then_refused("actor", "about their own note")
+
+
+def test_evidence_points_to_events_that_are_recorded_in_this_chart_or_in_none() -> None:
+    pointed = msgspec.structs.replace(ARGUE, kind="event", events=(f"{NOTE}@1", f"{ANN}@2"))
+    given(*EVERYBODY, A_DRAFT, OPENED).when(pointed, by=SUE).then_a(EvidenceAdded, events=pointed.events)
+    another = of(OTHER_CONTACT, msgspec.structs.replace(contact_of("individual"), client_id=OTHER_CLIENT))
+    wrong = msgspec.structs.replace(
+        ARGUE, kind="event", events=(f"{NOTE}@2", "the draft", f"{ident('nothing')}@1", f"{OTHER_CONTACT}@1")
+    )
+    given(*EVERYBODY, A_DRAFT, OPENED, another).when(wrong, by=SUE).then_refused(
+        "events[0]",
+        f"there is no event {NOTE}@2 (write an event id, STREAM@VERSION",
+        ("events[1]", "there is no event the draft"),
+        ("events[2]", "there is no event"),
+        ("events[3]", "belongs to another chart (point to events of this note's chart)"),
+    )
+
+
+def test_a_decision_names_a_rule_and_a_reading_that_there_are() -> None:
+    for field, value, words in (
+        ("rule_id", "PSC-99", "there is no rule 'PSC-99' (use one of"),
+        ("reading", "three-days", "PSC-13 has no reading 'three-days' (use one of 72-elapsed-hours"),
+    ):
+        wrong = msgspec.structs.replace(DECIDE, **{field: value})
+        given(*EVERYBODY, A_DRAFT, OPENED).when(wrong, by=COLE).then_refused(field, words)
+    exact = msgspec.structs.replace(DECIDE, reading="72-elapsed-hours@1")
+    given(*EVERYBODY, A_DRAFT, OPENED).when(exact, by=COLE).then_a(DisputeDecided, reading="72-elapsed-hours@1")

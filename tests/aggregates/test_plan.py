@@ -109,3 +109,8 @@ def test_a_plan_ends_once_and_not_before_it_began() -> None:
     given(CLINICIAN, ENDED).when(EndPlan(plan_id=PLAN, last_day=date(2025, 10, 31), reason="x"), by=ANN).then_refused(
         "plan_id", "this plan ended on 2026-01-04", ("last_day", "it came into force on 2025-11-01")
     )
+
+
+def test_a_plan_is_of_a_program_that_there_is() -> None:
+    command = DraftPlan(plan_id=PLAN, client_id=CLIENT, program="pcs", goals=GOALS)
+    given(CLINICIAN, A_CLIENT).when(command, by=ANN).then_refused("program", "there is no program 'pcs' (use one of")

@@ -6,12 +6,19 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from tests.application.chart import CONTENT, ask, client, contact, open_chart, whole_log
+from tests.application.chart import CONTENT, SETUP, ask, client, contact, open_chart, whole_log
 from tests.sample import ANN, BOB, CLIENT, CONTACT, NOBODY, NOTE, PLAN, SUE, ident, moment
 
 from ledger.aggregates.client_events import CorrectClientDetails, RegisterClient
 from ledger.aggregates.contact import RecordContact
-from ledger.aggregates.note_events import AddAddendum, NoteContent, SignNote, WriteNote
+from ledger.aggregates.note_events import (
+    AddAddendum,
+    DraftNote,
+    MarkLateEntry,
+    NoteContent,
+    SignNote,
+    WriteNote,
+)
 from ledger.aggregates.plan import DraftPlan, Goal
 from ledger.aggregates.staff import EndEmployment, PersonName
 from ledger.application.commands import Ledger, Request
@@ -261,3 +268,19 @@ def test_co_signing_and_addenda_go_on_from_what_is_stored(ledger: Ledger) -> Non
     assert elsewhere.execute(ask(added, by=SUE)).version == 3
     payload = read(whole_log(ledger.recorder)[-1]).event
     assert getattr(payload, "text") == "𝕬 עברית 漢字\r\n\t"  # noqa: B009 - the event's type is not known here
+
+
+def test_what_lies_before_the_clients_birth_is_refused_by_its_own_field(sqlite_ledger: Ledger) -> None:
+    """The client was born on 1 May 1980; what happened before is not theirs."""
+    open_chart(sqlite_ledger)
+    before, after = moment("1980-04-30T12:00:00-07:00"), moment("1980-05-01T12:00:00-07:00")
+    words = ["it lies before the client's birth on 1980-05-01"]
+    late = MarkLateEntry(note_id=NOTE, reason="found in a drawer")
+    details = CorrectClientDetails(client_id=CLIENT, reason="misread", phone="555-0100")
+    draft = DraftNote(note_id=ident("an old note"), contact_id=CONTACT)
+    for command, by in ((late, ANN), (details, SETUP), (draft, ANN)):
+        assert (
+            refusal(sqlite_ledger, ask(command, by=by, word=f"early {command.NAME}", occurred_at=before))["occurred_at"]
+            == words
+        )
+    assert not sqlite_ledger.execute(ask(details, word="in time", occurred_at=after)).repeated

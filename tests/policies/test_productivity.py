@@ -206,7 +206,7 @@ def test_the_two_floor_readings_differ_where_time_was_taken_off() -> None:
 
 
 def test_hours_or_units_are_a_reading() -> None:
-    services = [(22, 1), (53, 4), (7, 0)]
+    services = [(22, 15), (53, 60), (7, 0)]
     assert billable_minutes(services, date(2026, 6, 1)) == 82
     assert billable_minutes(services, date(2026, 6, 1), "billed_units") == 75
     with pytest.raises(ValueError, match="no measure"):

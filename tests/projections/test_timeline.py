@@ -68,7 +68,7 @@ def test_the_words_of_a_whole_story_are_short_distinct_and_from_the_event(world:
     assert said["plan.put_in_force"] == "plan version 1 signed by Rosa Example, lcsw, in force from 2025-01-18"
     assert said["contact.corrected"] == "contact corrected (travel minutes): typing"
     assert said["plan.reviewed"].endswith("1 partly met")
-    assert said["dispute.decided"] == "dispute decided, upheld, under note (72h)"
+    assert said["dispute.decided"] == "dispute decided, upheld, under PSC-13 (72-elapsed-hours)"
 
 
 def test_an_event_of_a_new_kind_is_told_by_its_definition() -> None:

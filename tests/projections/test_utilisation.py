@@ -128,6 +128,15 @@ def test_psc_1_to_5_rate_nobody_of_another_program(program: str) -> None:
     assert all(week.target_minutes == 0 and words in week.steps for week in found.weeks)
 
 
+def test_psc_3_a_billed_unit_is_the_minutes_that_its_code_counts_by() -> None:
+    """A session of 90837 is one unit of 60 minutes, one of 90834 of 45; a unit of T1017 is 15."""
+    for code, minutes, units, billed in (("90837", 55, 1, 60), ("90834", 45, 1, 45), ("T1017", 55, 4, 60)):
+        story = Story().staff().done("c1", DAY, minutes, service_code=code)
+        found = summary(story)
+        assert (found.units, found.billable_minutes) == (units, minutes)
+        assert under(found, "billed_units", "calendar_months", "lesser_of_band_and_days").billable_minutes == billed
+
+
 def test_psc_2_a_new_hire_is_asked_for_half_and_the_readings_differ() -> None:
     story = Story().staff(hired_on=date(2025, 10, 20))
     found = summary(story)

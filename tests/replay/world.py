@@ -374,7 +374,11 @@ class World:
             dispute = self.disputes[choice % len(self.disputes)]
             self.give(
                 d.DecideDispute(
-                    dispute_id=dispute, outcome="upheld", rule_id="note", reading="72h", reasoning=self.text(choice)
+                    dispute_id=dispute,
+                    outcome="upheld",
+                    rule_id="PSC-13",
+                    reading="72-elapsed-hours",
+                    reasoning=self.text(choice),
                 ),
                 self.officer,
             )

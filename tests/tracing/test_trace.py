@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.tracing.clinic import Clinic, at, in_force, under
 
-from ledger.aggregates.client_events import OpenEpisode, RegisterClient
+from ledger.aggregates.base import Actor, Change
+from ledger.aggregates.client_events import EpisodeOpened, RegisterClient
 from ledger.aggregates.staff import PersonName
 from ledger.application.reading import open_charts
 from ledger.consumers.log import LocalLog
@@ -18,6 +19,8 @@ from ledger.errors import NotFound
 from ledger.grants import NotGranted
 from ledger.projections.policies import policies
 from ledger.projections.timeliness import timeliness
+from ledger.store.codec import EnvelopeMapper
+from ledger.store.envelope import Context, Stamped
 from ledger.tracing.page import as_text
 from ledger.tracing.picture import trace_picture
 from ledger.tracing.story import chart_of_note
@@ -278,8 +281,12 @@ def test_only_a_note_can_be_traced(clinic: Clinic) -> None:
 
 
 def test_a_program_without_rules_is_traced_without_a_verdict_or_a_picture(clinic: Clinic) -> None:
-    episode = OpenEpisode(client_id=clinic.client, episode_id=clinic.new(), program="respite", opened_on=FIRST_DAY)
-    clinic.do(episode, when=at("2026-11-02 09:00"))
+    """No command opens such an episode any more; one that is in the record stays readable."""
+    episode = EpisodeOpened(episode_id=clinic.new(), program="respite", opened_on=FIRST_DAY)
+    change = Change(clinic.client, 3, clinic.client, clinic.client, episode, at("2026-11-02 09:00"))
+    context = Context("earlier", Actor("system:setup", "setup", ("system",)), "treatment", "earlier")
+    clinic.clock.set(at("2026-11-02 09:00"))
+    clinic.recorder.insert_events([EnvelopeMapper().to_stored_event(Stamped(change, context, 0))])
     clinic.serve(at("2026-11-20 15:00"), program="respite")
     clinic.draft(at("2026-11-23 10:00"))
     trace = clinic.trace()

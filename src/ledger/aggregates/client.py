@@ -26,6 +26,7 @@ from ledger.aggregates.client_events import (
     ReleaseCoordinator,
     ResolveDiagnosis,
 )
+from ledger.aggregates.programs import check_program
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.vocabulary import Event
 from ledger.errors import Reasons
@@ -109,6 +110,13 @@ class Client(Aggregate):
         reasons.unless(
             command.birth_date <= today(given), "birth_date", "the birth date is in the future", "check the year"
         )
+        happened = given.occurred_at.date()
+        reasons.unless(
+            command.birth_date <= happened or command.birth_date > today(given),
+            "birth_date",
+            f"the registration is said to have happened on {happened}, before it",
+            "check the birth date and occurred_at",
+        )
         reasons.refuse_if_any()
         self.record(
             ClientRegistered(
@@ -141,6 +149,13 @@ class Client(Aggregate):
             "the birth date is in the future",
             "check the year",
         )
+        first = min((episode.opened_on for episode in self.episodes.values()), default=date.max)
+        reasons.unless(
+            command.birth_date is None or command.birth_date <= first or command.birth_date > today(given),
+            "birth_date",
+            f"an episode was opened on {first}",
+            "check the year, or correct the episode first",
+        )
         reasons.refuse_if_any()
         self.record(ClientDetailsCorrected(reason=command.reason, **changes), given.occurred_at)
 
@@ -148,6 +163,7 @@ class Client(Aggregate):
     def open_episode(self, command: OpenEpisode, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(command.episode_id not in self.episodes, "episode_id", "this episode was opened before")
+        check_program(reasons, command.program)
         reasons.unless(
             self.episode_on(command.program, command.opened_on) is None,
             "program",

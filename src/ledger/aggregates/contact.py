@@ -144,6 +144,29 @@ def check_times(reasons: Reasons, given: Given, started_at: datetime, ended_at: 
         )
 
 
+def _check_day(
+    reasons: Reasons, given: Given, facts: RecordContact | ContactRecorded, staff_field: str, program_field: str
+) -> Client | None:
+    """The person was employed and the client had an episode in the program on the day of the service; the client."""
+    day = facts.started_at.date()
+    staff = given.find(Staff, facts.staff_id)
+    if staff is None:
+        reasons.add("staff_id", "no such staff member", "register them first")
+    else:
+        reasons.unless(staff.employed_on(day), staff_field, f"{staff.name} was not employed on {day}", "check the date")
+    client = given.find(Client, facts.client_id)
+    if client is None:
+        reasons.add("client_id", "no such client", "register the client first")
+        return None
+    reasons.unless(
+        client.episode_on(facts.program, day) is not None,
+        program_field,
+        f"the client has no episode in {facts.program} on {day}",
+        "open the episode, or check the program and the date",
+    )
+    return client
+
+
 class Contact(Aggregate):
     """One contact of one client; keyed by the chart."""
 
@@ -184,21 +207,7 @@ class Contact(Aggregate):
             f"use one of {', '.join(sorted(contact_kinds()))}",
         )
         day = command.started_at.date()
-        staff = given.find(Staff, command.staff_id)
-        if staff is None:
-            reasons.add("staff_id", "no such staff member", "register them first")
-        else:
-            reasons.unless(staff.employed_on(day), "staff_id", f"{staff.name} was not employed on {day}")
-        client = given.find(Client, command.client_id)
-        if client is None:
-            reasons.add("client_id", "no such client", "register the client first")
-        else:
-            reasons.unless(
-                client.episode_on(command.program, day) is not None,
-                "program",
-                f"the client has no episode in {command.program} on {day}",
-                "open the episode, or check the program and the date",
-            )
+        client = _check_day(reasons, given, command, "staff_id", "program")
         reasons.refuse_if_any()
         self.record(
             ContactRecorded(
@@ -240,6 +249,8 @@ class Contact(Aggregate):
         if facts is not None and changed:
             after = msgspec.structs.replace(facts, **changed)
             check_times(reasons, given, after.started_at, after.ended_at, after.direct_minutes)
+            if after.started_at != facts.started_at:
+                _check_day(reasons, given, after, "started_at", "started_at")
         reasons.refuse_if_any()
         self.record(correction, given.occurred_at)
 

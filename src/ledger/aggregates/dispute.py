@@ -13,6 +13,7 @@ from ledger.aggregates.note import Note
 from ledger.aggregates.staff import acting_staff
 from ledger.aggregates.vocabulary import Command, Event, Id, Label, Text, event
 from ledger.errors import Reasons
+from ledger.policies.deadline_rules import rule_book
 
 
 @event("dispute.opened")
@@ -134,11 +135,28 @@ class Dispute(Aggregate):
             given.occurred_at,
         )
 
+    def _check_pointed(self, reasons: Reasons, given: Given, pointed: str, field: str) -> None:
+        """Evidence points to events that are recorded: of this chart, or of none."""
+        stream, _, version = pointed.partition("@")
+        found = given.find(Aggregate, stream)  # type: ignore[type-abstract]  # any kind of thing
+        there = found is not None and version.isdecimal() and 1 <= int(version) <= found.version
+        reasons.unless(
+            there,
+            field,
+            f"there is no event {pointed}",
+            "write an event id, STREAM@VERSION, as the trace and record print it",
+            "unknown",
+        )
+        if there and found is not None and found.chart_id not in (None, self.chart_id):
+            reasons.add(field, f"the event {pointed} belongs to another chart", "point to events of this note's chart")
+
     @decides(AddEvidence, on="dispute_id", parts=("evidence_id",))
     def add_evidence(self, command: AddEvidence, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(not self.decided, "dispute_id", "this dispute is decided", "open a new one")
         reasons.unless(command.evidence_id not in self.evidence, "evidence_id", "this evidence was added before")
+        for number, pointed in enumerate(command.events):
+            self._check_pointed(reasons, given, pointed, f"events[{number}]")
         reasons.refuse_if_any()
         self.record(
             EvidenceAdded(
@@ -156,6 +174,7 @@ class Dispute(Aggregate):
         reasons = Reasons()
         reasons.unless(not self.decided, "dispute_id", "this dispute is decided already")
         acting_staff(given, reasons)
+        _check_reading(reasons, command)
         reasons.refuse_if_any()
         self.record(
             DisputeDecided(
@@ -168,3 +187,21 @@ class Dispute(Aggregate):
             ),
             given.occurred_at,
         )
+
+
+def _check_reading(reasons: Reasons, command: DecideDispute) -> None:
+    """A decision names a rule of the rule book, and one of its readings (with a version or without)."""
+    book = rule_book()
+    known = [*(rule.id for rule in book.rules), *(rating.id for rating in book.ratings)]
+    if command.rule_id not in known:
+        reasons.add("rule_id", f"there is no rule {command.rule_id!r}", f"use one of {', '.join(known)}", "unknown")
+        return
+    rows = book.rule_or_rating(command.rule_id).readings
+    names = {name for row in rows for name in (row.id, f"{row.id}@{row.version}")}
+    reasons.unless(
+        command.reading in names,
+        "reading",
+        f"{command.rule_id} has no reading {command.reading!r}",
+        f"use one of {', '.join(dict.fromkeys(row.id for row in rows))}",
+        "unknown",
+    )

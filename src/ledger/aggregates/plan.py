@@ -12,6 +12,7 @@ import msgspec
 
 from ledger.aggregates.base import Aggregate, Given, decides
 from ledger.aggregates.client import Client
+from ledger.aggregates.programs import check_program
 from ledger.aggregates.staff import acting_staff
 from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, Text, event
 from ledger.errors import Reasons
@@ -244,6 +245,7 @@ class Plan(Aggregate):
     def draft(self, command: DraftPlan, given: Given) -> None:
         reasons = Reasons()
         reasons.unless(given.find(Client, command.client_id) is not None, "client_id", "no such client")
+        check_program(reasons, command.program)
         check_goals(reasons, command.goals)
         reasons.refuse_if_any()
         self.record(

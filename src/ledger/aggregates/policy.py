@@ -9,9 +9,10 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from ledger.aggregates.base import Aggregate, Given, decides, refuse
+from ledger.aggregates.programs import check_program
 from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, Text, event
 from ledger.errors import Reasons
-from ledger.policies.adoptable import adoptable_readings
+from ledger.policies.adoptable import adoptable_readings, rating_bounded_by
 from ledger.policies.calendar import CALENDAR_RULE, calendars
 from ledger.policies.deadline_rules import rule_book
 
@@ -95,7 +96,14 @@ class Policy(Aggregate):
                 "effective_from", f"no rules are on file for {command.effective_from}", "check the year"
             ) from None
         readings = rules.get(command.rule_id)
-        if readings is None:
+        bounded = rating_bounded_by(command.rule_id)
+        if bounded is not None:
+            reasons.add(
+                "rule_id",
+                f"{command.rule_id} only bounds the rating {bounded}; a reading of it alone would change nothing",
+                f"adopt a reading of {bounded}",
+            )
+        elif readings is None:
             reasons.add("rule_id", f"there is no rule {command.rule_id!r}", f"use one of {', '.join(rules)}")
         elif command.reading not in readings:
             reasons.add(
@@ -111,7 +119,8 @@ class Policy(Aggregate):
                 f"this reading has no version {command.policy_version!r}",
                 f"use one of {', '.join(versions)}",
             )
-        if command.rule_id == CALENDAR_RULE:
+        known = command.program is None or check_program(reasons, command.program)
+        if command.rule_id == CALENDAR_RULE and known:
             _check_calendar(reasons, command)
         reasons.refuse_if_any()
         self.record(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Literal
 
-from ledger.aggregates.base import Aggregate, Given, decides
+from ledger.aggregates.base import Aggregate, Given, decides, today
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, Moment, Text, event
 from ledger.errors import Reasons
@@ -142,6 +142,13 @@ class SupervisionSession(Aggregate):
     def miss(self, command: RecordMissedSupervision, given: Given) -> None:
         reasons = Reasons()
         self._check_people(reasons, given, command.supervisee_id, command.supervisor_id)
+        reasons.unless(
+            command.planned_for <= today(given),
+            "planned_for",
+            f"{command.planned_for} is still to come",
+            "record it on the day or afterwards",
+            "future",
+        )
         reasons.refuse_if_any()
         self.record(
             SupervisionMissed(

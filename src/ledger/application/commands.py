@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from eventsourcing.persistence import EventStore, IntegrityError, OperationalError
 
 from ledger.aggregates.base import Actor, Aggregate, handler_of, refuse
+from ledger.aggregates.client import Client
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.standing import decide, without_repetition
 from ledger.application.requests import SYSTEM, Request, Result, check_envelope, log_refusal, when
@@ -232,6 +233,7 @@ class Ledger:
         if request.expected_version is not None and request.expected_version != aggregate.version:
             raise Conflict(target, expected=request.expected_version, actual=aggregate.version)
         given, reasons = self._circumstances(unit, request)
+        _check_birth(reasons, unit, request, aggregate, referred)
         unit.keep(aggregate)
         try:
             decide(aggregate, command, given)
@@ -336,6 +338,22 @@ class Ledger:
             types=tuple(row.topic for row in rows),
             repeated=True,
         )
+
+
+def _check_birth(
+    reasons: Reasons, unit: Unit, request: Request, aggregate: Aggregate, referred: Sequence[str | None]
+) -> None:
+    """What is said to have happened did so in the client's lifetime; what happens now does."""
+    field_name, occurred_at = when(request)
+    if occurred_at is None:
+        return
+    looked_at = (aggregate, *(unit.loaded.get(identifier) for identifier in referred if identifier is not None))
+    charts = {found.chart_id for found in looked_at if found is not None and found.chart_id is not None}
+    for chart_id in sorted(charts if aggregate.exists else charts - {aggregate.id}):
+        client = unit.find(Client, chart_id)
+        if client is not None and occurred_at.date() < client.birth_date:
+            words = f"it lies before the client's birth on {client.birth_date}"
+            reasons.add(field_name, words, "check the date, or correct the birth date", "before-birth")
 
 
 def _merged(shared: Sequence[Reason], found: Sequence[Reason]) -> list[Reason]:

@@ -16,6 +16,11 @@ COMBINE_RULE = "BILL-COMBINE"
 FIRST_VERSION = "1"
 
 
+def rating_bounded_by(rule_id: str) -> str | None:
+    """The rating that a deadline rule only bounds, if it does; such a rule is read as the rating's reading says."""
+    return next((r.id for r in rule_book().ratings if rule_id in (r.full_rule, r.partial_rule)), None)
+
+
 def adoptable_readings(day: date) -> dict[str, dict[str, tuple[str, ...]]]:
     """What may be adopted from ``day`` on: by rule id, every reading with its versions."""
     found: dict[str, dict[str, list[str]]] = {}
@@ -25,6 +30,8 @@ def adoptable_readings(day: date) -> dict[str, dict[str, tuple[str, ...]]]:
 
     book = rule_book()
     for deadline_rule in book.rules:
+        if rating_bounded_by(deadline_rule.id) is not None:
+            continue  # it holds by the rating's reading, which names one of its own
         for reading in deadline_rule.readings:
             add(deadline_rule.id, reading.id, reading.version)
     for rating in book.ratings:

@@ -49,9 +49,16 @@ def signer_class(facts: ServiceFacts) -> str | None:
     return provider_class(facts.signer.credential_kind, facts.service_date).provider_class
 
 
+def signer_known(facts: ServiceFacts) -> bool:
+    """Whether there is a signer to check. Before the signature there may be none: then that alone is missing."""
+    return facts.signed or facts.signer.credential_kind is not None or facts.signer.provider_class is not None
+
+
 def signer_checks(facts: ServiceFacts, cls: str | None) -> tuple[Found, ...]:
     """The credential signs, was held on the service date, and gives the class on the signature (PSC-23)."""
     signer = facts.signer
+    if not signer_known(facts):
+        return ()
     return _signer(
         signer.credential_kind, cls, signer.provider_class, signer.credentials, facts.state, facts.service_date
     )
@@ -184,7 +191,7 @@ def requirement_checks(facts: ServiceFacts, system: DeliverySystem | None) -> tu
     """What the delivery system requires or expects on a line, and whether the programme bills there."""
     present: dict[RequiredField, bool] = {
         "payer_id": facts.payer_id_present,
-        "taxonomy": bool(facts.signer.taxonomy),
+        "taxonomy": bool(facts.signer.taxonomy) or not signer_known(facts),
         "diagnosis": bool(facts.diagnoses),
         "plan": facts.plan_linked,
         "times": facts.started_at is not None and facts.ended_at is not None,
@@ -225,7 +232,9 @@ def _requirement(
 def diagnosis_checks(facts: ServiceFacts, cls: str | None) -> Iterator[Found]:
     """Each diagnosis has the shape of a code and is open to the provider's class."""
     for diagnosis in facts.diagnoses:
-        yield from _diagnosis(diagnosis, cls, facts.system, facts.service_date)
+        for found in _diagnosis(diagnosis, cls, facts.system, facts.service_date):
+            if found.code != "diagnosis-class" or signer_known(facts):
+                yield found
 
 
 @lru_cache(maxsize=8192)

@@ -18,7 +18,7 @@ from ledger.policies.credentials import provider_class
 from ledger.policies.deadline_rules import rule_book
 from ledger.policies.documents import contact_kinds
 from ledger.policies.provenance import Provenance, load_data
-from ledger.policies.service_codes import Variant, code_on, units_on
+from ledger.policies.service_codes import Variant, code_on, unit_rule, units_on
 
 
 class BillingProgram(Provenance, frozen=True, kw_only=True):
@@ -56,7 +56,11 @@ class _Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CodeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The code of a service, whether it is a default, where it comes from, and the units of its minutes by itself."""
+    """The code of a service, whether it is a default, where it comes from, and the units of its minutes by itself.
+
+    ``billed_minutes`` are what those units stand for: so many of the minutes that the code counts by. A unit that is
+    one whatever its length stands for the minutes of the service.
+    """
 
     state: str
     system: str
@@ -65,6 +69,7 @@ class CodeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     default: bool
     billable: bool
     units: int
+    billed_minutes: int
     words: str
 
 
@@ -125,6 +130,7 @@ def code_on_day(
             default=False,
             billable=by_kind or service_code is not None,
             units=0,
+            billed_minutes=0,
             words=f"{program} bills in no delivery system on {day.isoformat()}",
         )
     cls = None if credential_kind is None else provider_class(credential_kind, day).provider_class
@@ -150,10 +156,12 @@ def code_on_day(
             )
         else:
             words = f"no code was recorded, and the table has no default for {contact_kind} by {cls or 'nobody yet'}"
-    units = 0
+    units = billed = 0
     code_row = None if chosen is None else code_on(place.state, place.system, chosen, variant, day)
     if code_row is not None:
         units = units_on(code_row.unit_rule, direct_minutes, day).units
+        rule = unit_rule(code_row.unit_rule, day)
+        billed = units * (direct_minutes if rule.kind == "each" else rule.unit_minutes)
     return CodeAnswer(
         state=place.state,
         system=place.system,
@@ -162,6 +170,7 @@ def code_on_day(
         default=service_code is None and chosen is not None,
         billable=by_kind or service_code is not None or bool(rows),
         units=units,
+        billed_minutes=billed,
         words=words,
     )
 

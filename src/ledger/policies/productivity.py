@@ -59,12 +59,12 @@ class FloorReading(Provenance, frozen=True, kw_only=True):
 
 
 class MeasureReading(Provenance, frozen=True, kw_only=True):
-    """PSC-3: what a "billable hour/unit" is; 0 minutes a unit means direct minutes are taken as they are."""
+    """PSC-3: what a "billable hour/unit" is: direct minutes as they are, or the minutes that billed units stand for."""
 
     rule: str
     id: str
     words: str
-    minutes_per_unit: int
+    counts: Literal["direct", "billed"]
     default: bool = False
 
 
@@ -171,7 +171,7 @@ def ramp_percent(reading: RampReading, hired_on: date, day: date) -> int:
 
 
 def billable_minutes(services: Iterable[tuple[int, int]], day: date, measure: str | None = None) -> int:
-    """The measure of PSC-3 over (direct minutes, units) of signed billable services, in minutes.
+    """The measure of PSC-3 over (direct minutes, minutes of the billed units) of signed billable services, in minutes.
 
     ``measure`` is ``direct_minutes`` or ``billed_units`` (None: the default); another raises ``ValueError``.
     """
@@ -179,9 +179,7 @@ def billable_minutes(services: Iterable[tuple[int, int]], day: date, measure: st
     reading = next((row for row in rules.measures if measure is None or row.id == measure), None)
     if reading is None:
         raise ValueError(f"no measure {measure} on {day.isoformat()}")
-    if reading.minutes_per_unit:
-        return sum(units * reading.minutes_per_unit for _, units in services)
-    return sum(minutes for minutes, _ in services)
+    return sum(billed if reading.counts == "billed" else direct for direct, billed in services)
 
 
 def _hours(minutes: Fraction | int) -> str:

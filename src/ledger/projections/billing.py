@@ -109,7 +109,7 @@ class BillingRow(msgspec.Struct, frozen=True, kw_only=True):
 
 billing = Projection(
     "billing",
-    1,
+    2,
     BillingRow,
     key=("contact_id",),
     indexes=(("service_day",), ("staff_id", "service_day"), ("client_id", "service_day")),

@@ -32,7 +32,8 @@ class SignedNote(msgspec.Struct, frozen=True, kw_only=True):
 class UtilisedService(msgspec.Struct, frozen=True, kw_only=True):
     """One service of a worker. ``counted``: signed, billable and not in error (PSC-1). Minutes and units are whole.
 
-    ``service_day`` is the agency's date of its start, ``signed_at`` the server's time of the signature that counts.
+    ``billed_minutes`` are what its units stand for, by the unit of its code. ``service_day`` is the agency's date of
+    its start, ``signed_at`` the server's time of the signature that counts.
     """
 
     contact_id: str
@@ -50,6 +51,7 @@ class UtilisedService(msgspec.Struct, frozen=True, kw_only=True):
     billable: bool = False
     code: str | None = None
     units: int = 0
+    billed_minutes: int = 0
     counted: bool = False
     signed_at: str | None = None
 
@@ -71,11 +73,11 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
 utilisation = Projection(
     "utilisation",
-    1,
+    2,
     UtilisedService,
     key=("contact_id",),
     indexes=(("staff_id", "service_day"), ("service_day",)),
-    derived=("service_day", "billable", "code", "units", "counted", "signed_at"),
+    derived=("service_day", "billable", "code", "units", "billed_minutes", "counted", "signed_at"),
 )
 utilisation_reviews = Projection("utilisation_reviews", 1, Review, key=("review_id",), indexes=(("staff_id",),))
 
@@ -107,6 +109,7 @@ def settled(row: UtilisedService) -> UtilisedService:
         billable=answer.billable,
         code=answer.code,
         units=answer.units,
+        billed_minutes=answer.billed_minutes,
         counted=signed is not None and answer.billable and not row.in_error,
         signed_at=signed.signed_at if signed else None,
     )

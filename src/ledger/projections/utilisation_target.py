@@ -195,7 +195,7 @@ def one_week(member: StaffMember, services: Services, adoptions: Sequence[Adopti
 
 
 def _measured(services: Services, day: date, measure: str) -> int:
-    counted = ((line.row.direct_minutes, line.row.units) for line in services if line.row.counted)
+    counted = ((line.row.direct_minutes, line.row.billed_minutes) for line in services if line.row.counted)
     return billable_minutes(counted, day, measure)
 
 

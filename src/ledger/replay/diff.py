@@ -88,6 +88,7 @@ def diff_as_known(recorder: Recorder, grant: Grant, chart_id: str, since: dateti
 
 def diff_of(chart_id: str, events: Sequence[Recorded], grant: Grant, since: datetime, since_position: int) -> ChartDiff:
     """The same, of events that were read and checked already; ``since_position`` is the last one known at ``since``."""
+    grant.check(chart_id)
     since_position = min(since_position, grant.position)
     return ChartDiff(
         chart_id=chart_id,
