@@ -26,8 +26,9 @@ Every event of the record of community behavioural health care, once, in order f
 Read with `isolation.level=read_committed`. Keep your place in the transaction that changes your rows, so that an event
 which is delivered again changes nothing: `examples/consumer.py` does it in forty lines. Ignore fields and event types
 that you do not know: a later release may add some. A field is never removed or given another meaning within a schema
-version (`ce_schemaversion`). A topic may end: each partition then ends with a message `log.moved`, which names the topic
-that has the whole log; begin that one at its beginning, and pass over what you have by its position. Events hold health information: reading the topic is for those who may."""
+version (`ce_schemaversion`). A topic may end: each of its partitions then ends with a message `log.moved`, which names
+the topic that has the whole log; begin that one at its beginning, and pass over what you have by its position. Events
+hold health information: reading the topic is for those who may."""
 
 
 _MOVED_SCHEMAS = {schema["title"]: schema for schema in (MOVED_HEADERS, MOVED_VALUE)}

@@ -108,8 +108,8 @@ MOVED_HEADERS: dict[str, Any] = {
 MOVED_HEADERS["required"] = list(MOVED_HEADERS["properties"])
 MOVED_VALUE: dict[str, Any] = {
     "title": "LogMoved",
-    "description": "The last message of each partition of a topic that has ended: another topic has the whole log, from "
-    "the first event on, and goes on with it.",
+    "description": "The last message of each partition of a topic that has ended: another topic has the whole log, "
+    "from the first event on, and goes on with it.",
     "type": "object",
     "properties": {
         "topic": _text("The topic that the log goes on on.", pattern=r"^[A-Za-z0-9._-]{1,249}$"),
