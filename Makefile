@@ -59,12 +59,12 @@ servers: ## See that the tests can start a real broker and an outsider's program
 	  else echo "The tests start a real broker and programs of others, and need $${tool%%:*}; on Debian or Ubuntu: apt-get install $${tool#*:}" >&2; exit 1; fi; \
 	done
 
-test: setup-dev servers lint types ## Everything but faults, bench and soak: lint, types, unit, property and system tests
-	@$(BIN)/pytest -n auto --dist worksteal -m "not faults"
+test: setup-dev servers lint types ## Everything: lint, types, unit, property and system tests
+	@$(BIN)/pytest -n auto --dist worksteal
 
 MINUTES ?= 15
-faults: setup-dev servers ## Fifty kills of relays and projectors, ten of each server, full disks, under load: many minutes
-	@$(BIN)/pytest -m faults -n0 -s
+faults: setup-dev servers ## The faults in full: fifty kills of relays and projectors, ten of each server: about twenty minutes
+	@LEDGER_TEST_FAULTS=full $(BIN)/pytest -n0 -s tests/system
 
 soak: setup-dev servers ## Load with a fault every 20 seconds (MINUTES=15); writes docs/soak.md
 	@$(BIN)/python -m tests.system.soak --minutes $(MINUTES) --out docs/soak.md

@@ -300,7 +300,6 @@ def test_a_mover_that_dies_at_a_step_is_typed_again(
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.faults
 def test_projectors_relay_and_writer_go_on_while_movers_are_killed(
     month: Recorder, new_topic: NewTopic, postgres: PostgresServer, tmp_path: Path
 ) -> None:

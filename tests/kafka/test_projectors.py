@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.kafka.test_relay import LEDGER, environment, url_of
 
 from ledger.consumers.log import LocalLog
 from ledger.consumers.rebuild import build_beside, compare, forget_build
@@ -83,40 +78,5 @@ def test_a_new_topic_gives_everything_again_and_nothing_is_applied_twice(
         runner.catch_up()
         assert runner.dealt_with() == head
         log.close()
-    assert_as_rebuilt(recorder)
-    recorder.engine.dispose()
-
-
-def test_three_projectors_killed_at_random(
-    month: Recorder, new_topic: Callable[[int], KafkaSettings], relay_all: Callable[..., int], tmp_path: Path
-) -> None:
-    """Real processes, shared partitions, ``kill -9``: nothing lost, doubled or half written."""
-    seed = random.randrange(1_000_000)
-    sys.stdout.write(f"seed {seed}\n")
-    chance = random.Random(seed)
-    settings = new_topic(4)
-    relay_all(month, settings)
-    recorder = copy_of(month, tmp_path)
-    Runner(recorder.engine, LocalLog(recorder), PROJECTIONS).prepare()
-    variables = environment(settings, url_of(recorder))
-
-    def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [LEDGER, "run", "--batch", "10"], env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    running = [start() for _ in range(3)]
-    try:
-        for _ in range(6):
-            time.sleep(chance.uniform(0.5, 2.5))
-            victim = running.pop(chance.randrange(len(running)))
-            victim.send_signal(signal.SIGKILL)
-            victim.wait()
-            running.append(start())
-    finally:
-        for process in running:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-    subprocess.run([LEDGER, "run", "--once"], env=variables, check=True, capture_output=True, timeout=120)
     assert_as_rebuilt(recorder)
     recorder.engine.dispose()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -18,7 +15,7 @@ from ledger.kafka.compare import compare
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.place import last_position
 from ledger.kafka.relay import Fenced, Relay, Sender
-from ledger.kafka.restore import merged, restore
+from ledger.kafka.restore import restore
 from ledger.store.database import open_store
 from ledger.store.recorder import Recorder
 
@@ -89,30 +86,6 @@ def test_a_relay_that_stands_by_takes_over(month: Recorder, new_topic: Callable[
             stop.set()
         for thread in threads:
             thread.join(timeout=30)
-    assert compare(month, settings).equal
-
-
-def test_killed_again_and_again(month: Recorder, new_topic: Callable[[int], KafkaSettings]) -> None:
-    """``kill -9`` of a relay process at random moments; its successor goes on from the topic."""
-    seed = random.randrange(1_000_000)
-    sys.stdout.write(f"seed {seed}\n")
-    chance = random.Random(seed)
-    settings = new_topic(3)
-    for _ in range(8):
-        process = subprocess.Popen(
-            [LEDGER, "relay", "--batch", "20"],
-            env=environment(settings, url_of(month)),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(chance.uniform(0.8, 3.0))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kept = [row.position for row in merged(settings)]  # raises on a gap or a double
-        assert kept == list(range(1, len(kept) + 1))
-    subprocess.run(
-        [LEDGER, "relay", "--once"], env=environment(settings, url_of(month)), check=True, capture_output=True
-    )
     assert compare(month, settings).equal
 
 

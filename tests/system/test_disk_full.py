@@ -15,7 +15,7 @@ MB = 1024 * 1024
 #: Long texts, so that the disk is soon full.
 LONG = 60_000
 #: What does not come about is told by the world's own patience.
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 
 def test_postgresql_has_no_space_for_its_log_and_then_none_for_its_tables(world: World) -> None:

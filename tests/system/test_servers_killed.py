@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 
 import pytest
+from tests.system.amount import times
 from tests.system.world import CLIENT, Agency, World, seeded
 
-KILLS = 10
+KILLS = times(10, 2)
 #: What does not come about is told by the world's own patience.
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 
-def test_postgresql_and_the_broker_are_killed_ten_times_each(world: World) -> None:
+def test_postgresql_and_the_broker_are_killed_again_and_again(world: World) -> None:
     chance = seeded("killed servers")
     with Agency(world, "servers") as agency:
         agency.start()
