@@ -15,6 +15,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from tests.killing import Killing
+
 from ledger.application.commands import Ledger
 from ledger.imports.running import import_fhir_file
 from ledger.store.database import open_store
@@ -22,57 +24,17 @@ from ledger.store.database import open_store
 KILLS = 30
 FILES = 8
 
-#: Loads the program once, then runs the real command in a child for every line of its standard input: after how many
-#: seconds to kill it, and the database. Answers how the child ended. So a kill never falls on Python's own start.
-RUNNER = """
-import os, signal, sys, time
+#: The real command, on the database that a line names.
+WORK = """
 import alembic.command, alembic.config
 import ledger.cli.imports
 from ledger.cli.main import cli
 
-for line in sys.stdin:
-    seconds, database = line.split()
-    deadline = time.monotonic() + float(seconds)
-    child = os.fork()
-    if child == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os.environ["LEDGER_DATABASE"] = database
-        try:
-            cli.main(["import", "fhir", *sys.argv[1:]], standalone_mode=False)
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    ended, status = 0, 0
-    while not ended:
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            ended, status = os.waitpid(child, 0)
-        else:
-            time.sleep(0.001)
-            ended, status = os.waitpid(child, os.WNOHANG)
-    print(status, flush=True)
+def work(database):
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.environ["LEDGER_DATABASE"] = database
+    cli.main(["import", "fhir", *sys.argv[1:]], standalone_mode=False)
 """
-NEVER = 600.0
-
-
-class Runner:
-    """Imports of the same files into one database after another, each in a process that can be killed."""
-
-    def __init__(self, files: list[Path]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", RUNNER, *map(str, files)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def run(self, database: str, kill_after: float = NEVER) -> int:
-        """Import into a database, killing the process after some seconds; answers the status it ended with."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(f"{kill_after} {database}\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-    def close(self) -> None:
-        self.process.communicate()
 
 
 def start(database: str, files: list[Path]) -> subprocess.Popen[bytes]:
@@ -96,7 +58,7 @@ def test_killed_imports_leave_whole_files_and_the_next_one_finishes(
     reference = lines_of(reference_url)
     boundaries = {0, *accumulate(appended)}
 
-    with contextlib.closing(Runner(files)) as runner:
+    with contextlib.closing(Killing(WORK, *map(str, files))) as runner:
         timed = f"sqlite:///{tmp_path / 'timed.db'}"
         began = time.monotonic()
         assert runner.run(timed) == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integrity.meddling import meddle
 from tests.proof.conftest import ORIGIN, Outside
 from tests.store.agency import said_log, small_agency
 
@@ -56,20 +57,20 @@ def shell(tmp_path: Path) -> Shell:
 def test_from_the_key_to_a_proof_that_is_checked_without_the_store(shell: Shell, outside: Outside) -> None:
     assert "300 events sealed, root" in shell.run("seal")
     assert "nothing is new" in shell.run("seal")
-    shell.run("tlog", "export", "--out", "public")
+    shell.run("--as", "system:auditor", "tlog", "export", "--out", "public")
     kept = (shell.folder / "public" / "checkpoint").rename(shell.folder / "kept")
     shell.grow("b", 50)
-    assert shell.json("seal")["size"] == 350
-    shell.run("tlog", "export", "--out", "public")
-    assert outside("log", shell.folder / "public")["size"] == 350
+    assert shell.json("seal")["size"] == 351, "the export has recorded that it read the entries"
+    shell.run("--as", "system:auditor", "tlog", "export", "--out", "public")
+    assert outside("log", shell.folder / "public")["size"] == 351
     made = shell.json("proof", "inclusion", "7", "--out", "seven")
-    shell.run("proof", "consistency", "300", "350", "--out", "growth")
+    shell.run("proof", "consistency", "300", "351", "--out", "growth")
     (shell.folder / "ledger.db").rename(shell.folder / "gone.db")
     shell.settings = {}
     vkey = ("--vkey", "public/vkey")
     assert shell.json("proof", "check", "seven", *vkey, "--leaf", made["leaf"])["position"] == 7
     found = shell.json("proof", "check", "growth", *vkey, "--old", str(kept))
-    assert (found["old"], found["size"], found["proved"]) == (300, 350, True)
+    assert (found["old"], found["size"], found["proved"]) == (300, 351, True)
     assert "does not lead to the root" in shell.run("proof", "check", "seven", *vkey, "--leaf", "00" * 32, code=5)
     assert "--old" in shell.run("proof", "check", "growth", *vkey, code=2)
     assert not (shell.folder / "ledger.db").exists(), "checking opens no store"
@@ -94,7 +95,8 @@ def test_an_entry_is_shown_only_with_an_access_event(shell: Shell) -> None:
     ("arguments", "code", "words"),
     [
         (("proof", "inclusion", "7"), 4, "there is no checkpoint yet"),
-        (("tlog", "export", "--out", "public"), 4, "nothing is sealed"),
+        (("--as", "system:a", "tlog", "export", "--out", "public"), 4, "nothing is sealed"),
+        (("tlog", "export", "--out", "public"), 2, "--as"),
         (("proof", "inclusion", "x"), 2, "neither a position nor STREAM@VERSION"),
         (("proof", "inclusion", "99999"), 4, "there is no event 99999"),
         (("tlog", "key", "new", "--name", "two words", "--out", "k"), 2, "example.org/ledger"),
@@ -127,3 +129,33 @@ def test_verify_ends_with_five_when_an_old_backup_was_put_back(shell: Shell) -> 
     shell.grow("other", 51)
     assert "it was forked" in shell.run("verify", code=5)
     assert "does not begin with" in shell.run("seal", code=5)
+
+
+def test_an_export_of_entries_is_one_access_that_names_its_positions(shell: Shell) -> None:
+    """Each export names what it reads; hashes alone are no read, and an export that may not be recorded writes none."""
+    shell.run("seal")
+    assert "--as" in shell.run("tlog", "export", "--out", "public", code=2)
+    assert not (shell.folder / "public").exists()
+    shell.run("tlog", "export", "--out", "hashes", "--no-entries")
+    for _ in range(2):
+        shell.run("--as", "system:auditor", "--purpose", "audit", "tlog", "export", "--out", "public")
+        shell.grow("b" if _ == 0 else "c", 10)
+        shell.run("seal")
+    recorder = open_store(f"sqlite:///{shell.folder / 'ledger.db'}")
+    found = [row for row in recorder.read_log(300, 100) if row.topic == "access.granted"]
+    recorder.engine.dispose()
+    assert [(row.actor, row.purpose) for row in found] == [("system:auditor", "audit")] * 2
+    assert [json.loads(row.state)["resource"] for row in found] == [
+        "tlog export of the entries of positions 1 to 300",
+        "tlog export of the entries of positions 257 to 311",
+    ]
+
+
+def test_an_entry_that_was_changed_is_not_exported(shell: Shell) -> None:
+    shell.run("seal")
+    recorder = open_store(f"sqlite:///{shell.folder / 'ledger.db'}")
+    event_id = recorder.read_log(6, 1)[0].event_id
+    meddle(recorder, "UPDATE events SET actor = 'somebody' WHERE position = 7")
+    recorder.engine.dispose()
+    assert event_id in shell.run("--as", "system:auditor", "tlog", "export", "--out", "public", code=5)
+    assert not (shell.folder / "public" / "checkpoint").exists()

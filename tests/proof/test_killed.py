@@ -9,14 +9,13 @@ import contextlib
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.killing import NEVER, Killing
 from tests.proof.conftest import ORIGIN
 from tests.store.agency import said_log
 
@@ -31,10 +30,8 @@ from ledger.proof.places import notes_of_file
 from ledger.store.recorder import Recorder
 from ledger.store.sealed import Sealed, SealedRow
 
-#: Loads the program once; then, for every line of its standard input, a child seals and publishes without a pause
-#: until it is killed: after so many seconds, or by itself at a step. A line names seconds, step, database and key.
-RUNNER = """
-import os, signal, sys, time
+#: Seals and publishes without a pause until it is killed, or kills itself at a step.
+WORK = """
 from pathlib import Path
 from ledger.clock import SystemClock
 from ledger.proof.keys import load_key
@@ -44,10 +41,11 @@ from ledger.proof.publish import Publisher
 from ledger.proof.seal import Sealer
 from ledger.store.database import open_store
 
-def work(database, file, step):
+def work(step, database, file):
     def reached(at):
         if at == step:
             os.kill(os.getpid(), signal.SIGKILL)
+    file = Path(file)
     recorder, key, memory = open_store(database), load_key(file, "key"), Memory(file)
     place = FilePlace(file.with_name("place"), [key.public])
     publisher = Publisher(recorder, key.name, [key.public], SystemClock(), [place])
@@ -58,53 +56,25 @@ def work(database, file, step):
             publisher.turn()
             if step == "once":
                 return
-
-for line in sys.stdin:
-    seconds, step, database, file = line.split()
-    deadline = time.monotonic() + float(seconds)
-    child = os.fork()
-    if child == 0:
-        try:
-            work(database, Path(file), step)
-        except BaseException as fault:
-            print(repr(fault), file=sys.stderr)
-            os._exit(1)
-        os._exit(0)
-    ended, status = 0, 0
-    while not ended:
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            ended, status = os.waitpid(child, 0)
-        else:
-            time.sleep(0.0005)
-            ended, status = os.waitpid(child, os.WNOHANG)
-    print(status, flush=True)
 """
-NEVER = 200.0
 KILLS = 50
 #: The steps of ``ledger.proof.seal``, each of which is reached in every run.
 STEPS = ("begun", "tiles", "proved", "signed", "remembered", "sealed")
 
 
 class Runner:
-    """Runs sealers one after another, each of which can be killed."""
+    """Runs sealers of one store one after another, each of which can be killed."""
 
     def __init__(self, database: str, folder: Path) -> None:
-        self._where = f"{database} {folder / 'seal.key'}"
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", RUNNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._where = (database, str(folder / "seal.key"))
+        self._killing = Killing(WORK)
 
     def run(self, seconds: float = NEVER, step: str = "once") -> int:
         """Start a sealer, and give the status it ended with."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{seconds} {step} {self._where}\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        return self._killing.run(step, *self._where, kill_after=seconds)
 
     def close(self) -> None:
-        self._process.communicate()
+        self._killing.close()
 
 
 @dataclass

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -128,8 +129,14 @@ def rows(
         out,
         grant,
         data,
-        lambda: _changes_text(span, changed_since, changes, staff, parked),
-        lambda: _changes_page(span, changed_since, changes, staff, parked),
+        _Told(
+            title=_changes_title(span, changed_since),
+            heading="What changed, and by which events",
+            entries=list(_change_lines(changes, staff)),
+            what="",
+            parked=parked,
+            empty="nothing has changed",
+        ),
     )
 
 
@@ -178,8 +185,16 @@ def _emit_rows(
         out,
         grant,
         data,
-        lambda: _rows_text(span, services, totals, staff, as_known_at, parked),
-        lambda: _rows_page(span, services, totals, staff, as_known_at, parked),
+        _Told(
+            title=_rows_title(span, as_known_at),
+            heading="Day, time, client, code, units, minutes, place, signer",
+            columns=f"{'day':10} {'time':11} {'client':8} {'code':11} {'units':>5} {'min':>4} {'at':2}  signer",
+            entries=[_service_lines(service, staff) for service in services],
+            what=" services",
+            parked=parked,
+            empty="none in this month",
+            closing=[_proposed(services), _totals_lines(totals)],
+        ),
     )
 
 
@@ -188,20 +203,18 @@ def _resource(what: str, span: Span, out: Path | None) -> str:
     return f"{what} {span.name}" + ("" if out is None else " file")
 
 
-def _hand_over(
-    session: Session, out: Path | None, grant: Grant, data: Any, text: Callable[[], str], page: Callable[[], Page]
-) -> None:
+def _hand_over(session: Session, out: Path | None, grant: Grant, data: Any, told: _Told) -> None:
     """Print a result, or write it to the file, as the file's ending says, and say where it is."""
     if out is None:
-        session.emit(data, text)
+        session.emit(data, told.text)
         return
     match out.suffix.lower():
         case ".json":
             content = to_json(data)
         case ".html":
-            content = as_html(page())
+            content = as_html(told.page())
         case _:
-            content = safe(text())
+            content = safe(told.text())
     size = write_whole(out, f"{content.rstrip()}\n")
     session.emit({"written": str(out), "bytes": size, "access_id": grant.access_id}, lambda: f"Written to {out}")
 
@@ -249,40 +262,40 @@ def _name(staff_id: str, staff: dict[str, StaffMember]) -> str:
     return staff[staff_id].name if staff_id in staff else staff_id[:8]
 
 
-def _rows_text(
-    span: Span,
-    services: Sequence[Service],
-    totals: dict[str, Any],
-    staff: dict[str, StaffMember],
-    as_known_at: datetime | None,
-    parked: dict[str, str],
-) -> str:
-    lines = [f"{_rows_title(span, as_known_at)}: {len(services)} services", *parked_words(parked)]
-    if services:
-        lines.append(f"\n{'day':10} {'time':11} {'client':8} {'code':11} {'units':>5} {'min':>4} {'at':2}  signer")
-    for service in services:
-        line, *under = _service_lines(service, staff)
-        lines += [line, *(f"    {words}" for words in under)]
-    proposed = _proposed(services)
-    lines += ["", *proposed] if proposed else []
-    return "\n".join([*lines, "", *_totals_lines(totals)])
+@dataclass(frozen=True)
+class _Told:
+    """A month's services, or what has changed of them: the same words as text and as a page."""
 
+    title: str
+    heading: str
+    #: Each entry in a line, and what stands under it.
+    entries: Sequence[Sequence[str]]
+    what: str
+    parked: dict[str, str]
+    empty: str
+    closing: Sequence[Sequence[str]] = ()
+    columns: str = ""
 
-def _rows_page(
-    span: Span,
-    services: Sequence[Service],
-    totals: dict[str, Any],
-    staff: dict[str, StaffMember],
-    as_known_at: datetime | None,
-    parked: dict[str, str],
-) -> Page:
-    blocks = [Block(line, under) for line, *under in (_service_lines(service, staff) for service in services)]
-    return Page(
-        title=_rows_title(span, as_known_at),
-        facts=[("Services", str(len(services))), *(("Parked", words) for words in parked_words(parked))],
-        sections=[Section("Day, time, client, code, units, minutes, place, signer", blocks, "none in this month")],
-        closing=[*_proposed(services), *_totals_lines(totals)],
-    )
+    def text(self) -> str:
+        lines = [f"{self.title}: {len(self.entries)}{self.what}", *parked_words(self.parked)]
+        if self.columns and self.entries:
+            lines.append(f"\n{self.columns}")
+        for line, *under in self.entries:
+            lines += [line if self.columns else f"\n{line}", *(f"    {words}" for words in under)]
+        for part in self.closing:
+            lines += ["", *part] if part else []
+        return "\n".join(lines)
+
+    def page(self) -> Page:
+        return Page(
+            title=self.title,
+            facts=[
+                ("Services" if self.columns else "Changes", str(len(self.entries))),
+                *(("Parked", words) for words in parked_words(self.parked)),
+            ],
+            sections=[Section(self.heading, [Block(line, under) for line, *under in self.entries], self.empty)],
+            closing=[words for part in self.closing for words in part],
+        )
 
 
 def _rows_title(span: Span, as_known_at: datetime | None) -> str:
@@ -341,34 +354,6 @@ def _service_lines(service: Service, staff: dict[str, StaffMember]) -> list[str]
     ]
     lines += [f"? {flag.code}: {flag.words} -> {flag.mend}" for flag in service.flags]
     return lines
-
-
-def _changes_text(
-    span: Span,
-    since: datetime | None,
-    changes: Sequence[Change],
-    staff: dict[str, StaffMember],
-    parked: dict[str, str],
-) -> str:
-    lines = [f"{_changes_title(span, since)}: {len(changes)}", *parked_words(parked)]
-    for line, *under in _change_lines(changes, staff):
-        lines += [f"\n{line}", *(f"    {words}" for words in under)]
-    return "\n".join(lines)
-
-
-def _changes_page(
-    span: Span,
-    since: datetime | None,
-    changes: Sequence[Change],
-    staff: dict[str, StaffMember],
-    parked: dict[str, str],
-) -> Page:
-    blocks = [Block(line, under) for line, *under in _change_lines(changes, staff)]
-    return Page(
-        title=_changes_title(span, since),
-        facts=[("Changes", str(len(changes))), *(("Parked", words) for words in parked_words(parked))],
-        sections=[Section("What changed, and by which events", blocks, "nothing has changed")],
-    )
 
 
 def _changes_title(span: Span, since: datetime | None) -> str:

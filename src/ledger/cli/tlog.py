@@ -79,18 +79,25 @@ def export(session: Session, out: Path, vkey: str | None, entries: bool, key_fil
     """Write the sealed log as files: `checkpoint`, `tile/…` and `vkey`, in the layout of c2sp.org/tlog-tiles.
 
     Any web server can serve the folder. Entries name charts, people and times, never content: they are for those who
-    may know of every event. --no-entries leaves hashes alone, which tell nothing and prove as much.
+    may know of every event, and writing them is recorded first, as one access that names their positions.
+    --no-entries leaves hashes alone, which tell nothing and prove as much.
 
     \b
     Examples:
       ledger tlog export --out public --no-entries
-      ledger tlog export --out mirror --vkey vkey
+      ledger --as system:auditor --purpose audit tlog export --out mirror --vkey vkey
     """
     public = _public(vkey, key_file)
     if public.kind != ED25519:
         raise BadInput("--vkey: it is a witness's key; name the log's")
+    if entries:
+        session.actor  # noqa: B018 - refuse before any work when nobody says who reads
+
+    def opening(first: int, last: int) -> None:
+        session.grant([], f"tlog export of the entries of positions {first} to {last}")
+
     with session.progress("Exporting", session.recorder.head()) as advance:
-        done = export_log(session.recorder, out, public, entries=entries, progress=advance)
+        done = export_log(session.recorder, out, public, entries=entries, progress=advance, opening=opening)
     session.emit(
         {"folder": str(out), "size": done.size, "files": done.files},
         lambda: f"{done.size:,} events in {out}: {done.files:,} files written",

@@ -37,11 +37,14 @@ def export(
     *,
     entries: bool = True,
     progress: Callable[[int], None] | None = None,
+    opening: Callable[[int, int], object] | None = None,
 ) -> Exported:
     """Write the last checkpoint and what lies under it; what an earlier export wrote stays as it is.
 
-    ``entries`` says whether the events' entries go out too, or their hashes alone. Raises ``NotFound`` when nothing is
-    sealed, and ``IntegrityFault`` when the folder holds a checkpoint that the log does not go on from.
+    ``entries`` says whether the events' entries go out too, or their hashes alone; ``opening`` is told the first and
+    last position of the entries before any of them is read. Raises ``NotFound`` when nothing is sealed, and
+    ``IntegrityFault`` when the folder holds a checkpoint that the log does not go on from, or an entry is not what was
+    recorded.
     """
     sealed = Sealed(recorder)
     last = sealed.last()
@@ -52,6 +55,8 @@ def export(
     since = _exported(folder, key, tree, last)
     if entries and not (folder / "tile" / "entries").is_dir():
         since = 0  # the one before was of hashes alone
+    if entries and opening is not None:
+        opening(since + 1, last.size)
     files = 0
     try:
         for tile in tiles_of(last.size, since):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ledger.proof.merkle import folded
 from ledger.proof.tiles import HEIGHT, WIDTH, Tile, bundle, split
+from ledger.store.checked import check_leaf
 from ledger.store.envelope import entry_bytes
 from ledger.store.recorder import Recorder
 from ledger.store.sealed import Sealed
@@ -61,8 +62,12 @@ class StoredTree:
         return found
 
     def entries(self, first: int, limit: int) -> Iterator[bytes]:
-        """The canonical entries of the log, from a leaf on (counted from 0), made from what is stored now."""
+        """The canonical entries of the log, from a leaf on (counted from 0), made from what is stored now.
+
+        Each is checked against its leaf: what goes out was recorded so. Raises ``IntegrityFault`` naming the event.
+        """
         for row in self._recorder.read_log(first, limit):
+            check_leaf(row)
             yield entry_bytes(row, row.position, row.recorded_at)
 
     def entry_bundle(self, tile: Tile) -> bytes:
