@@ -12,6 +12,7 @@ import msgspec
 
 from ledger.aggregates.base import Aggregate, Given, decides
 from ledger.aggregates.client import Client
+from ledger.aggregates.sealing import SealedBefore
 from ledger.aggregates.staff import acting_staff
 from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, Text, event
 from ledger.errors import Reasons
@@ -74,6 +75,7 @@ class PlanPutInForce(Event, frozen=True, kw_only=True):
     signer_id: str
     printed_name: str
     credential: str | None
+    sealed_before: SealedBefore = msgspec.UNSET
 
 
 @event("plan.client_signed")
@@ -84,6 +86,7 @@ class PlanClientSigned(Event, frozen=True, kw_only=True):
     plan_version: int
     signed_by: str
     relationship: str
+    sealed_before: SealedBefore = msgspec.UNSET
 
 
 @event("plan.client_signature_missing")
@@ -278,6 +281,7 @@ class Plan(Aggregate):
                 signer_id=given.actor.id,
                 printed_name=printed,
                 credential=credential,
+                sealed_before=given.sealed,
             ),
             given.occurred_at,
         )
@@ -294,6 +298,7 @@ class Plan(Aggregate):
                 plan_version=version,
                 signed_by=command.signed_by,
                 relationship=command.relationship,
+                sealed_before=given.sealed,
             ),
             given.occurred_at,
         )
