@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import msgspec
+
 from ledger.aggregates.base import Actor, Aggregate, Change, handler_of
 from ledger.aggregates.everything import AGGREGATES
+from ledger.aggregates.sealing import SealedBefore
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.standing import decide
 from ledger.aggregates.vocabulary import Command, Event
@@ -65,6 +68,7 @@ class _World:
     actor: Actor
     now: datetime
     occurred_at: datetime
+    sealed: SealedBefore = msgspec.UNSET
 
     def find(self, kind: type[A], identifier: str) -> A | None:
         found = self.aggregates.get(identifier)
@@ -83,12 +87,19 @@ class Past:
                 aggregate.record(event, datetime.fromisoformat(EARLIER))
             self._changes += aggregate.collect_events()
 
-    def when(self, command: Command, *, by: str, at: str = NOW, now: str | None = None) -> Outcome:
-        """Let the aggregate decide a command; ``at`` is when it happened, ``now`` the server's time (the same)."""
+    def when(
+        self, command: Command, *, by: str, at: str = NOW, now: str | None = None, sealed: SealedBefore = msgspec.UNSET
+    ) -> Outcome:
+        """Let the aggregate decide a command; ``at`` is when it happened, ``now`` the server's time (the same).
+
+        ``sealed`` is the newest sealed checkpoint; there is none unless a test says so.
+        """
         handler = handler_of(command)
         target = getattr(command, handler.target)
         occurred_at = datetime.fromisoformat(at)
-        world = _World(self._aggregates, self._actor(by, occurred_at), datetime.fromisoformat(now or at), occurred_at)
+        world = _World(
+            self._aggregates, self._actor(by, occurred_at), datetime.fromisoformat(now or at), occurred_at, sealed
+        )
         aggregate = handler.aggregate(target) if handler.creates else self._aggregates[target]
         before = vars(aggregate).copy()
         try:

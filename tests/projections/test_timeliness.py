@@ -105,7 +105,8 @@ class Chart:
 
     def sign(self, when: str, said: str | None = None, note: str = "note") -> Chart:
         event = NoteSigned(
-            **OF,
+            client_id="chart",
+            contact_id="contact",
             signer_id="ann",
             printed_name="Ann Sample",
             role="clinician",

@@ -14,6 +14,7 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints
 
+from ledger.aggregates.sealing import SealedBefore
 from ledger.aggregates.vocabulary import Command, Event, Id
 from ledger.errors import Reason, Refused
 
@@ -64,6 +65,10 @@ class Given(Protocol):
     @property
     def occurred_at(self) -> datetime:
         """When it happened, as the person says, with the offset they meant."""
+
+    @property
+    def sealed(self) -> SealedBefore:
+        """The newest sealed checkpoint, for a signature to carry; unset when nothing is sealed yet."""
 
     def find(self, kind: type[A], identifier: str) -> A | None:
         """Another aggregate as it stands, or None; to look at, never to change."""

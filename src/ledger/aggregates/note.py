@@ -136,6 +136,7 @@ class Note(NoteState):
                 content_sha256=digest,
                 cited_plans=cited,
                 late_reason=command.late_reason,
+                sealed_before=given.sealed,
             ),
             given.occurred_at,
         )
@@ -197,6 +198,7 @@ class Note(NoteState):
                 credential=held[0].kind if held else None,
                 meaning="co-signed",
                 content_sha256=digest,
+                sealed_before=given.sealed,
             ),
             given.occurred_at,
         )
@@ -218,6 +220,7 @@ class Note(NoteState):
                 printed_name=given.actor.name,
                 credential=held[0].kind if held else None,
                 text=command.text,
+                sealed_before=given.sealed,
             ),
             given.occurred_at,
         )
@@ -248,6 +251,7 @@ class Note(NoteState):
                 section=command.section,
                 text=command.text,
                 reason=command.reason,
+                sealed_before=given.sealed,
             ),
             given.occurred_at,
         )

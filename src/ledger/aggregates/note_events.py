@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ledger.aggregates.sealing import SealedBefore
 from ledger.aggregates.vocabulary import Command, Event, Id, Label, Text, event
 
 
@@ -76,6 +77,7 @@ class NoteSigned(Event, frozen=True, kw_only=True):
     content_sha256: str
     cited_plans: tuple[CitedPlan, ...]
     late_reason: str | None = None
+    sealed_before: SealedBefore = msgspec.UNSET
 
 
 @event("note.cosigned")
@@ -90,6 +92,7 @@ class NoteCosigned(Event, frozen=True, kw_only=True):
     credential: str | None
     meaning: str
     content_sha256: str
+    sealed_before: SealedBefore = msgspec.UNSET
 
 
 @event("note.addendum_added")
@@ -103,6 +106,7 @@ class AddendumAdded(Event, frozen=True, kw_only=True):
     printed_name: str
     credential: str | None
     text: str
+    sealed_before: SealedBefore = msgspec.UNSET
 
 
 @event("note.amended")
@@ -119,6 +123,7 @@ class NoteAmended(Event, frozen=True, kw_only=True):
     section: str
     text: str
     reason: str
+    sealed_before: SealedBefore = msgspec.UNSET
 
 
 @event("note.marked_late_entry")

@@ -13,6 +13,7 @@ import msgspec
 from ledger.aggregates.base import Aggregate, Given, decides
 from ledger.aggregates.client import Client
 from ledger.aggregates.programs import check_program
+from ledger.aggregates.sealing import SealedBefore
 from ledger.aggregates.staff import acting_staff
 from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, Text, event
 from ledger.errors import Reasons
@@ -75,6 +76,7 @@ class PlanPutInForce(Event, frozen=True, kw_only=True):
     signer_id: str
     printed_name: str
     credential: str | None
+    sealed_before: SealedBefore = msgspec.UNSET
 
 
 @event("plan.client_signed")
@@ -85,6 +87,7 @@ class PlanClientSigned(Event, frozen=True, kw_only=True):
     plan_version: int
     signed_by: str
     relationship: str
+    sealed_before: SealedBefore = msgspec.UNSET
 
 
 @event("plan.client_signature_missing")
@@ -280,6 +283,7 @@ class Plan(Aggregate):
                 signer_id=given.actor.id,
                 printed_name=printed,
                 credential=credential,
+                sealed_before=given.sealed,
             ),
             given.occurred_at,
         )
@@ -296,6 +300,7 @@ class Plan(Aggregate):
                 plan_version=version,
                 signed_by=command.signed_by,
                 relationship=command.relationship,
+                sealed_before=given.sealed,
             ),
             given.occurred_at,
         )

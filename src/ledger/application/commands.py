@@ -7,7 +7,7 @@ names the version it missed. A refusal gives every reason at once, and nothing i
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
@@ -17,6 +17,7 @@ from eventsourcing.persistence import EventStore, IntegrityError, OperationalErr
 
 from ledger.aggregates.base import Actor, Aggregate, handler_of, refuse
 from ledger.aggregates.client import Client
+from ledger.aggregates.sealing import SealedBefore
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.standing import decide, without_repetition
 from ledger.application.requests import SYSTEM, Request, Result, check_envelope, log_refusal, when
@@ -27,6 +28,7 @@ from ledger.logs import get_logger
 from ledger.store.codec import EnvelopeMapper
 from ledger.store.envelope import Context, Stamped
 from ledger.store.recorder import Recorder
+from ledger.store.sealed import Sealed
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -44,6 +46,10 @@ class _Circumstances:
     now: datetime
     occurred_at: datetime
 
+    @property
+    def sealed(self) -> SealedBefore:
+        return self.unit.sealed
+
     def find(self, kind: type[A], identifier: str) -> A | None:
         return self.unit.find(kind, identifier)
 
@@ -53,9 +59,18 @@ class Unit:
     """The aggregates that some commands look at and change, and the events waiting to be appended together."""
 
     shelf: Shelf
+    newest_sealed: Callable[[], SealedBefore]
     loaded: dict[str, Aggregate | None] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     waiting: list[Stamped] = field(default_factory=list)
+    _sealed: SealedBefore | None = None
+
+    @property
+    def sealed(self) -> SealedBefore:
+        """The newest sealed checkpoint when the first signature since the last append asked for it."""
+        if self._sealed is None:
+            self._sealed = self.newest_sealed()
+        return self._sealed
 
     def fetch(self, identifiers: Iterable[str]) -> None:
         """Load some streams at once, those that are not here yet."""
@@ -83,7 +98,12 @@ class Unit:
             if aggregate is not None and (appended or identifier not in self.changed)
         )
         self.loaded = {}
+        self.go_on()
+
+    def go_on(self) -> None:
+        """After an append or a refusal: nothing has changed yet, and what is sealed is asked for anew."""
         self.changed = set()
+        self._sealed = None
 
 
 class Ledger:
@@ -103,10 +123,11 @@ class Ledger:
         self.zone = ZoneInfo(zone)
         self._store: EventStore[str] = EventStore(EnvelopeMapper(), recorder)
         self._shelf = Shelf(recorder)
+        self._sealed = Sealed(recorder)
 
     def unit(self) -> Unit:
         """A fresh view of the stored aggregates."""
-        return Unit(self._shelf)
+        return Unit(self._shelf, self._sealed.newest)
 
     def execute(self, request: Request) -> Result:
         """Carry out one command and append its events, or raise with every reason why not.

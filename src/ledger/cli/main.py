@@ -43,6 +43,7 @@ COMMANDS = {
     "billing": "ledger.cli.billing:billing",
     "caseload": "ledger.cli.caseload:caseload",
     "trace": "ledger.cli.trace:trace",
+    "evidence": "ledger.cli.evidence:evidence",
     "deadline": "ledger.cli.trace:deadline",
     "timeliness": "ledger.cli.timeliness:timeliness",
     "utilisation": "ledger.cli.utilisation:utilisation",

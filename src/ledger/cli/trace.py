@@ -18,6 +18,7 @@ from ledger.cli.known import refuse_future
 from ledger.cli.named import Id
 from ledger.cli.page import check_target, write_whole
 from ledger.cli.session import Moment, Session, pass_session, to_json
+from ledger.cli.trusted import TRUST_HELP, trusted_by
 from ledger.errors import BadInput, IntegrityFault, LedgerError
 from ledger.policies.adoption import Adoption
 from ledger.projections.folding import fold_all
@@ -37,12 +38,18 @@ _KINDS = (".html", ".svg", ".json", ".txt")
 @click.command()
 @click.argument("note_id", metavar="NOTE", type=Id())
 @click.option("--as-known-at", type=Moment(), help="What was in the record at this time; the verdict as of then.")
+@click.option("--trust", "trust_file", type=click.Path(path_type=Path, dir_okay=False), help=TRUST_HELP)
 @click.option("--out", type=click.Path(path_type=Path), help="Also write FILE: .html, .svg, .json or .txt.")
 @pass_session
-def trace(session: Session, note_id: str, as_known_at: datetime | None, out: Path | None) -> None:
+def trace(
+    session: Session, note_id: str, as_known_at: datetime | None, trust_file: Path | None, out: Path | None
+) -> None:
     """Was a note late: each reading's deadline, both clocks, who could have known what when (PSC-13 to PSC-15).
 
-    The read is recorded first. With --out, the answer is printed and the whole goes into the file.
+    And between which two moments it was signed, whatever the clocks said: the checkpoint that the signature carries and
+    the first that covers it, on whose word. Cosignatures are checked with the keys of --trust, timestamps with
+    LEDGER_TSA_ROOTS; what cannot be checked is named and proves nothing. The read is recorded first. With --out, the
+    answer is printed and the whole goes into the file.
 
     \b
     Examples:
@@ -53,11 +60,13 @@ def trace(session: Session, note_id: str, as_known_at: datetime | None, out: Pat
     check_target(out, _KINDS)
     session.actor  # noqa: B018 - refuse before any work when nobody says who reads
     refuse_future(session, "--as-known-at", as_known_at)
+    trusted = trusted_by(trust_file)
     session.recorder.sequence()
     chart_id = chart_of_note(session.recorder, note_id)
     grant = session.grant([chart_id], "trace" if out is None else "trace file", as_known_at=as_known_at)
     zone = str(session.ledger.zone)
-    found = trace_note(session.recorder, grant, note_id, as_at=session.ledger.clock.now(), zone=zone)
+    now = session.ledger.clock.now()
+    found = trace_note(session.recorder, grant, note_id, as_at=now, zone=zone, trusted=trusted)
     _deliver(session, found, told(found), lambda: trace_picture(found), out)
 
 

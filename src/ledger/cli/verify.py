@@ -18,6 +18,7 @@ from ledger.clock import SystemClock
 from ledger.errors import BadInput, IntegrityFault, LedgerError
 from ledger.integrity.outside import Outside, check_timestamps, check_witnesses
 from ledger.integrity.sealed import SealedWalk
+from ledger.integrity.signatures import SignatureWalk
 from ledger.integrity.verify import Report
 from ledger.integrity.verify import verify as verify_record
 from ledger.kafka.connection import read_kafka_settings
@@ -80,7 +81,8 @@ def verify(
     head = session.recorder.sequence()
     walk = SealedWalk(session.recorder, keys, outside.held)
     with session.progress("Verifying", head) as advance:
-        report = verify_record(session.recorder, PROJECTIONS, advance, sealed=walk)
+        signatures = SignatureWalk(session.recorder)
+        report = verify_record(session.recorder, PROJECTIONS, advance, sealed=walk, signatures=signatures)
     outside.report(report)
     if witness and trust is not None:
         check_witnesses(session.recorder, trust, walk.seals, report, (session.clock or SystemClock()).now())
@@ -93,14 +95,19 @@ def verify(
     not_made = [p.name for p in PROJECTIONS if p.name not in made]
     sound = report.sound and (topic is None or topic.equal)
     ahead = head_ahead(session.recorder, report.head, (session.clock or SystemClock()).now())
-    data = _data(report, walk, outside, not_made) | {"sound": sound, "ahead_seconds": round(ahead, 3)}
+    data = _data(report, walk, outside, not_made) | {
+        "signatures": vars(signatures.signatures),
+        "sound": sound,
+        "ahead_seconds": round(ahead, 3),
+    }
     compared: list[str] = []
     if topic is not None:
         data |= {"topic": topic_data(topic)}
         compared = topic_lines(topic)
     last = "sound: nothing differs" if sound else "NOT SOUND"
     session.emit(
-        data, lambda: "\n".join([*_lines(report, walk, outside, not_made), *ahead_words(ahead), *compared, last])
+        data,
+        lambda: "\n".join([*_lines(report, walk, signatures, outside, not_made), *ahead_words(ahead), *compared, last]),
     )
     if not report.sound:
         first = report.faults[0]
@@ -172,7 +179,9 @@ def _data(report: Report, walk: SealedWalk, outside: Outside, not_made: Sequence
     }
 
 
-def _lines(report: Report, walk: SealedWalk, outside: Outside, not_made: Sequence[str]) -> list[str]:
+def _lines(
+    report: Report, walk: SealedWalk, signatures: SignatureWalk, outside: Outside, not_made: Sequence[str]
+) -> list[str]:
     lines = [
         "0 events: the log is empty"
         if report.sound and not report.events
@@ -185,6 +194,8 @@ def _lines(report: Report, walk: SealedWalk, outside: Outside, not_made: Sequenc
     if report.fault_count > len(report.faults):
         lines.append(f"  … and {report.fault_count - len(report.faults)} more")
     lines += _sealed_text(report, walk, outside)
+    signed = signatures.signatures
+    lines.append(f"signatures: {signed.count:,}, of which {signed.carrying:,} carry a checkpoint from before them")
     if report.projections:
         lines.append("views: applied + parked + not concerned = events up to their place")
         lines += [

@@ -16,6 +16,7 @@ from ledger.consumers.log import LocalLog
 from ledger.consumers.tables import LIVE, PLACES
 from ledger.integrity.report import NAMED, Completeness, Fault, Report
 from ledger.integrity.sealed import SealedWalk
+from ledger.integrity.signatures import SignatureWalk
 from ledger.projections.base import Projection
 from ledger.store.envelope import StoredRow, leaf_of
 from ledger.store.recorder import Recorder
@@ -29,10 +30,12 @@ def verify(
     progress: Callable[[int], None] | None = None,
     *,
     sealed: SealedWalk | None = None,
+    signatures: SignatureWalk | None = None,
 ) -> Report:
     """Read the whole log once and check all of it; raises nothing for a fault, the report names them.
 
-    ``sealed`` is walked along: the log is held against what was sealed of it.
+    ``sealed`` is walked along: the log is held against what was sealed of it. So is ``signatures``: each signature is
+    held against the checkpoint that it carries.
     """
     report = Report()
     recorder.sequence()
@@ -44,6 +47,8 @@ def verify(
             leaf = walk.check(row)
             if sealed is not None:
                 sealed.check(row, leaf, report)
+            if signatures is not None:
+                signatures.check(row, report)
             for account in accounts:
                 account.check(row, report)
         after = rows[-1].position

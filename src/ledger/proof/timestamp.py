@@ -55,6 +55,11 @@ def stamped_at(token: bytes, note: bytes, roots: list[Certificate]) -> datetime:
     return response.tst_info.gen_time
 
 
+def claimed_at(token: bytes) -> datetime:
+    """The moment that stands in a token, which nobody has checked; raises ``BadTimestamp`` when it is malformed."""
+    return _decoded(token).tst_info.gen_time
+
+
 def _decoded(token: bytes) -> TimeStampResponse:
     try:
         return decode_timestamp_response(token)

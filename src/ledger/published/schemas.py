@@ -1,7 +1,8 @@
 """The JSON Schema (draft 2020-12) of each event's payload, made from the one definition of the event.
 
 A schema describes every payload of its version that was ever stored: a field with a default may be missing in an old
-one, and reading it gives the default. New payloads always hold all fields. Objects stay open: a consumer ignores
+one, and reading it gives the default. New payloads hold all fields but those that have no default: what these would
+say is not there to be said. Objects stay open: a consumer ignores
 fields it does not know, because a later release may add one (``compatibility.py``).
 """
 

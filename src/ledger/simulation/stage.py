@@ -15,6 +15,7 @@ from eventsourcing.persistence import IntegrityError
 
 from ledger.aggregates.contact import Contact
 from ledger.aggregates.note import Note
+from ledger.aggregates.sealing import SealedBefore
 from ledger.aggregates.vocabulary import Command
 from ledger.application.commands import Ledger, Request, Result, Unit
 from ledger.application.shelf import Shelf
@@ -34,10 +35,10 @@ class _Resident(Unit):
     """A unit of work that lasts: its aggregates are not handed back, since nobody else writes."""
 
     def give_back(self, *, appended: bool) -> None:
-        self.changed = set()
+        self.go_on()
 
-    def __init__(self, shelf: Shelf) -> None:
-        super().__init__(shelf)
+    def __init__(self, shelf: Shelf, newest_sealed: Callable[[], SealedBefore]) -> None:
+        super().__init__(shelf, newest_sealed)
         self._full = KEPT
 
     def thin_out(self) -> None:
@@ -54,7 +55,7 @@ class Resident(Ledger):
 
     def __init__(self, ledger: Ledger, ids: SeededIds) -> None:
         super().__init__(ledger.recorder, clock=ledger.clock, ids=ids, zone=ledger.zone.key)
-        self._resident = _Resident(self._shelf)
+        self._resident = _Resident(self._shelf, self._sealed.newest)
         self._asked: list[Request] = []
 
     def unit(self) -> Unit:

@@ -5,12 +5,15 @@ What these hold and prove is ``ledger.proof``'s to know; here they are rows. A c
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, column, func, insert, select, table, text
+import msgspec
+from sqlalchemy import Connection, RowMapping, and_, column, func, insert, select, table, text
 
+from ledger.aggregates.sealing import SealedBefore, SealedCheckpoint
 from ledger.errors import IntegrityFault
 from ledger.store.envelope import StoredRow, row_of
 from ledger.store.recorder import LOG, Recorder
@@ -75,6 +78,26 @@ class Sealed:
         """The last checkpoint, None when nothing was sealed yet."""
         with self._recorder.reading() as connection:
             return _last(connection)
+
+    def newest(self) -> SealedBefore:
+        """The newest checkpoint as a signature carries it, and the newest that others stand behind; or unset."""
+        with self._recorder.reading() as connection:
+            last = _last(connection)
+            if last is None:
+                return msgspec.UNSET
+            both = [connection.scalar(select(func.max(t.c.size))) or 0 for t in (_COSIGNATURES, _TIMESTAMPS)]
+            vouched = max(both)
+            lines = connection.scalars(select(_COSIGNATURES.c.line).where(_COSIGNATURES.c.size == vouched)).all()
+            tokens = connection.scalars(select(_TIMESTAMPS.c.token).where(_TIMESTAMPS.c.size == vouched)).all()
+        vouchers = sorted(digest_of(each) for each in (*lines, *tokens))
+        return SealedCheckpoint(
+            size=last.size, root=last.root.hex(), vouched_size=vouched or None, vouchers=tuple(vouchers)
+        )
+
+    def first(self) -> int:
+        """The size of the first checkpoint that this store has, 0 when it has none."""
+        with self._recorder.reading() as connection:
+            return int(connection.scalar(select(func.min(_CHECKPOINTS.c.size))) or 0)
 
     def checkpoint(self, size: int) -> SealedRow | None:
         """The checkpoint of exactly this size."""
@@ -223,6 +246,27 @@ class Sealed:
             if not connection.scalar(there):
                 connection.execute(insert(_TIMESTAMPS), values)
 
+    def first_cosigned(self, position: int) -> dict[str, tuple[int, str]]:
+        """For each witness the first of its cosignatures that cover a position: the checkpoint's size, and the line."""
+        first = (
+            select(_COSIGNATURES.c.witness, func.min(_COSIGNATURES.c.size).label("size"))
+            .where(_COSIGNATURES.c.size >= position)
+            .group_by(_COSIGNATURES.c.witness)
+            .subquery()
+        )
+        on = and_(_COSIGNATURES.c.witness == first.c.witness, _COSIGNATURES.c.size == first.c.size)
+        statement = select(_COSIGNATURES.c.witness, _COSIGNATURES.c.size, _COSIGNATURES.c.line)
+        with self._recorder.reading() as connection:
+            found = connection.execute(statement.select_from(_COSIGNATURES.join(first, on)))
+            return {witness: (size, line) for witness, size, line in found}
+
+    def first_stamped(self, position: int) -> int | None:
+        """The size of the first checkpoint with a timestamp that covers a position."""
+        statement = select(func.min(_TIMESTAMPS.c.size)).where(_TIMESTAMPS.c.size >= position)
+        with self._recorder.reading() as connection:
+            found = connection.scalar(statement)
+        return None if found is None else int(found)
+
     def every_timestamp(self) -> Iterator[tuple[int, bytes, bytes]]:
         """Every timestamp: the checkpoint's size, its signed note, the token."""
         joined = _TIMESTAMPS.join(_CHECKPOINTS, _TIMESTAMPS.c.size == _CHECKPOINTS.c.size)
@@ -244,6 +288,11 @@ class Sealed:
             if not connection.scalar(there):
                 values = {"place": place, "size": size, "delivered_at": delivered_at}
                 connection.execute(insert(_DELIVERIES), values)
+
+
+def digest_of(voucher: str | bytes) -> str:
+    """SHA-256 (hex) of a cosignature line or a timestamp token: how a signature names what others had signed."""
+    return hashlib.sha256(voucher.encode() if isinstance(voucher, str) else bytes(voucher)).hexdigest()
 
 
 def _last(connection: Connection) -> SealedRow | None:

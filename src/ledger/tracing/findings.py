@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
+from ledger.proof.between import Bracket
 from ledger.tracing.changes import Change
 from ledger.tracing.knowledge import Knowledge, Reading
 
@@ -137,6 +139,29 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
     late_reason: str | None
 
 
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What the bracket says of one deadline, whatever the clocks said: proved in time, proved late, or neither."""
+
+    rule_id: str
+    reading: str
+    due: datetime
+    proved: Literal["in time", "late", "undecided"]
+
+
+class SignatureBracket(msgspec.Struct, frozen=True, kw_only=True):
+    """One signing event of the note (``event`` is its number in the trace), its bracket, and what contradicts it."""
+
+    event: int
+    event_id: str
+    what: str
+    name: str
+    claimed_at: datetime
+    recorded_at: datetime
+    bracket: Bracket
+    findings: tuple[str, ...]
+    deadlines: tuple[Judged, ...]
+
+
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one note's timeliness, as known at log position ``position`` and evaluated at ``as_at``.
 
@@ -163,6 +188,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None
     signature: Signed | None
     cosignatures: tuple[Signed, ...]
+    brackets: tuple[SignatureBracket, ...]
     opinions: tuple[Opinion, ...]
     limits: tuple[Limit, ...]
     adopted: tuple[Adopted, ...]

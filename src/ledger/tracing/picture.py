@@ -18,6 +18,7 @@ from ledger.policies.calendar import CalendarError
 from ledger.policies.calendar import calendar as calendar_of
 from ledger.policies.deadline_rules import rule_book
 from ledger.tracing import legend
+from ledger.tracing.bracket_told import proved_lines
 from ledger.tracing.findings import Limit, Trace
 from ledger.tracing.page import element
 from ledger.tracing.words import OUTCOMES, local
@@ -89,6 +90,7 @@ def trace_picture(trace: Trace) -> ET.Element | None:
         if abs(recorded - claimed) >= timedelta(seconds=1):
             own = f"Signed, by their own clock {local(claimed, trace.zone)}"
             lines.append(Line(at=claimed, label=own, dashed=True))
+    lines += [Line(at=at, label=label, dashed=True) for at, label in proved_lines(trace)]
     return draw(f"Timeline of note {trace.note_id}", bars, marks, lines, trace.zone, trace.program)
 
 

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 from ledger.policies.deadline_rules import split_selector
+from ledger.tracing.bracket_told import proved_in_short, proved_sections
 from ledger.tracing.changes import Change
 from ledger.tracing.findings import Limit, Opinion, Restated, Signed, Trace
 from ledger.tracing.page import Page, Section, Table
@@ -23,8 +24,9 @@ def told(trace: Trace) -> Page:
             f"Chart {trace.chart_id}, log position {trace.position}, judged at {when(trace.as_at)}{known}.",
             f"Times are in {trace.zone} with their offset; what a person claimed keeps the offset they meant.",
         ),
-        lead=tuple(answer(trace)),
+        lead=(*answer(trace), *proved_in_short(trace)),
         sections=(
+            *proved_sections(trace),
             _verdicts(trace),
             limits_section(trace.limits),
             _clocks(trace),

@@ -20,7 +20,9 @@ from ledger.policies.deadlines import Deadline, deadlines_for, in_zone, program_
 from ledger.policies.timeliness import Verdict
 from ledger.projections.note_review import reading_name
 from ledger.projections.service_notes import NoteFacts, ServiceNote, Signature
+from ledger.proof.between import Trusted
 from ledger.store.recorder import Recorder
+from ledger.tracing.bracket import brackets
 from ledger.tracing.changes import Verdicts, changes, evaluate
 from ledger.tracing.findings import Adopted, Asked, Contested, Limit, Opinion, Signed, Trace, TracedEvent
 from ledger.tracing.knowledge import knowledge, readings
@@ -29,10 +31,13 @@ from ledger.tracing.story import Story, gather, recorded_at
 from ledger.tracing.words import in_words
 
 
-def trace_note(recorder: Recorder, grant: Grant, note_id: str, *, as_at: datetime, zone: str) -> Trace:
+def trace_note(
+    recorder: Recorder, grant: Grant, note_id: str, *, as_at: datetime, zone: str, trusted: Trusted | None = None
+) -> Trace:
     """The trace of a note, from the log up to the grant's position, with unsigned notes judged at ``as_at``.
 
-    ``zone`` is the agency's, for a program whose calendar is not known. Raises ``NotGranted`` unless the grant names
+    ``zone`` is the agency's, for a program whose calendar is not known; ``trusted`` is what the words of witnesses and
+    time-stamping authorities are checked with. Raises ``NotGranted`` unless the grant names
     the note's chart, and ``NotFound`` when there is no such note (or was none at the grant's position).
     """
     story = gather(recorder, grant, note_id)
@@ -47,6 +52,7 @@ def trace_note(recorder: Recorder, grant: Grant, note_id: str, *, as_at: datetim
     known = story.steps[-1].adoptions
     verdicts = evaluate(service, note_id, known, as_at)
     by_claimed = evaluate(service, note_id, known, as_at, clock="claimed")
+    opinions = tuple(_opinion(verdict, _claimed(by_claimed, verdict), note) for verdict in verdicts.values())
     return Trace(
         note_id=note_id,
         chart_id=story.chart_id,
@@ -67,7 +73,8 @@ def trace_note(recorder: Recorder, grant: Grant, note_id: str, *, as_at: datetim
         problem=service.problem,
         signature=_signed(note.signature, zone) if note.signature else None,
         cosignatures=tuple(_signed(signature, zone) for signature in note.cosignatures),
-        opinions=tuple(_opinion(verdict, _claimed(by_claimed, verdict), note) for verdict in verdicts.values()),
+        brackets=brackets(recorder, story, opinions, trusted or Trusted(), zone, grant.as_known_at),
+        opinions=opinions,
         limits=_limits(service, verdicts, known),
         adopted=_adopted(story, service, note),
         restated=tuple(restated_verdicts(story, note, verdicts, as_at, zone)),
