@@ -15,12 +15,15 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from kafka import KafkaProducer
 from tests.kafka.test_outside_client import read_topic
+from tests.kafka.test_relay import wait_for
 
 from ledger.aggregates.contact import ContactCorrected, ContactEnteredInError, ContactRecorded
 from ledger.kafka.connection import KafkaSettings
+from ledger.kafka.move import move
 from ledger.kafka.relay import Sender
 from ledger.store.codec import read
 from ledger.store.recorder import Recorder
@@ -139,7 +142,8 @@ def test_a_kill_inside_an_event(
     consumer without it comes to a wrong table."""
     settings, database, dying = new_topic(2), tmp_path / "contacts.db", tmp_path / "dying.py"
     relay_all(month, settings)
-    source, last = CONSUMER.read_text(encoding="utf-8"), "        table.execute(add, (client, month, 1))\n"
+    source = CONSUMER.read_text(encoding="utf-8")
+    last = '        table.execute("INSERT OR REPLACE INTO contact VALUES (?, ?, ?)", row)\n'
     deadly = "        if table.execute('SELECT count(*) FROM contact').fetchone()[0] == 60:\n"
     deadly += "            os.kill(os.getpid(), 9)\n"
     connect = "sqlite3.connect(database)"
@@ -169,3 +173,45 @@ def test_the_example_stays_short_enough_to_be_read() -> None:
     source = CONSUMER.read_text(encoding="utf-8")
     code = [line for line in source.split('"""', 2)[2].splitlines() if line.strip() and '"""' not in line]
     assert len(code) <= 65
+
+
+def test_a_move_is_followed_through_restarts(month: Recorder, new_topic: NewTopic, tmp_path: Path) -> None:
+    """Two moves, the consumer killed and started again before, between and behind them, always with the first name."""
+    first, database, chance = new_topic(3), tmp_path / "contacts.db", random.Random(7)
+    topics = [first, *(msgspec.structs.replace(first, topic=f"{first.topic}.{number}") for number in (2, 3))]
+    head, sender = month.sequence(), Sender(month, first, batch=100)
+    sender.send_until(300)
+    consumer = start(first, database)
+    try:
+        wait_for(lambda: Table(database).reached >= 300)
+        consumer.send_signal(signal.SIGKILL)
+        consumer.wait()
+        sender.send_until(500)
+        sender.close()
+        move(month, topics[0], topics[1].topic, partitions=5)
+        for _ in range(3):
+            consumer = start(first, database)
+            time.sleep(chance.uniform(0, 0.6))
+            consumer.send_signal(signal.SIGKILL)
+            consumer.wait()
+        consumer = start(first, database)
+        move(month, topics[1], topics[2].topic, partitions=2)
+        wait_for(lambda: topic_of(database) == topics[2].topic)
+        assert consumer.poll() is None
+    finally:
+        consumer.send_signal(signal.SIGKILL)
+        consumer.wait()
+    assert Table(database).counts == from_the_store(month)
+    for options in ((), ("--again",)):
+        run_once(first, database, *options)
+        assert (Table(database).reached, Table(database).counts) == (head, from_the_store(month))
+    fresh = tmp_path / "fresh.db"
+    run_once(first, fresh)
+    assert (topic_of(fresh), Table(fresh).counts) == (topics[2].topic, from_the_store(month))
+
+
+def topic_of(database: Path) -> str | None:
+    """The topic that the consumer is on."""
+    with closing(sqlite3.connect(database)) as table:
+        found = table.execute("SELECT topic FROM place LIMIT 1").fetchone()
+    return None if found is None else str(found[0])

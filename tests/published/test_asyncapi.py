@@ -14,7 +14,7 @@ from tests.store import make_corpus
 
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.doctor import TOPIC_CONFIG
-from ledger.kafka.wire import to_message
+from ledger.kafka.wire import MOVED, moved_message, to_message
 from ledger.published.asyncapi import TOPIC, asyncapi
 from ledger.published.schemas import published_types, render
 from ledger.store.envelope import StoredRow
@@ -86,8 +86,9 @@ def test_every_reference_leads_somewhere() -> None:
     assert found > 3 * len(published_types())
 
 
-def test_there_is_a_message_for_each_event_type() -> None:
+def test_there_is_a_message_for_each_event_type_and_for_the_end_of_a_topic() -> None:
     names = {f"{name}.v{cls.SCHEMA}" for name, cls in published_types().items()}
+    names.add(MOVED)
     assert set(DOCUMENT["components"]["messages"]) == names
     assert set(DOCUMENT["channels"]["events"]["messages"]) == names
     assert all(message["summary"] for message in DOCUMENT["components"]["messages"].values())
@@ -127,3 +128,16 @@ def test_headers_of_another_event_do_not_fit(month: Sequence[StoredRow]) -> None
         assert fits("#/components/messages/note.signed.v1/headers", {k: v for k, v in sent.items() if k != name})
     assert fits("#/components/messages/note.signed.v1/headers", sent | {"ce_position": "0"})
     assert fits("#/components/messages/access.granted.v1/payload", json.loads(signed.state))
+
+
+def test_the_message_that_ends_a_topic_is_as_described() -> None:
+    value, headers = moved_message("ledger.events.2", 7)
+    assert f"#/components/messages/{MOVED}" in [
+        each["$ref"] for each in DOCUMENT["channels"]["events"]["messages"].values()
+    ]
+    message = DOCUMENT["components"]["messages"][MOVED]
+    assert fits(message["payload"]["$ref"], json.loads(value)) == []
+    assert fits(message["headers"]["$ref"], {name: text.decode() for name, text in headers}) == []
+    assert fits(message["payload"]["$ref"], {"topic": "no topic", "position": -1}) != []
+    schema = DOCUMENT["components"]["schemas"]["MovedHeaders"]
+    assert schema["required"] == [name for name, _ in headers]

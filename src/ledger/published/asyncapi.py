@@ -1,4 +1,5 @@
-"""The topic as an AsyncAPI 3 document: its channel, its key and headers, and one message for each event type.
+"""The topic as an AsyncAPI 3 document: its channel, its key and headers, one message for each event type, and the
+message that ends a topic.
 
 The schemas stand in the document in AsyncAPI's own dialect (a superset of JSON Schema draft 7), so that its tools read
 them; ``schemas.py`` has the same as draft 2020-12.
@@ -10,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 from ledger.aggregates.vocabulary import Event
-from ledger.published.headers import ENTRY, HEADERS, KEY
+from ledger.published.headers import ENTRY, HEADERS, KEY, MOVED, MOVED_HEADERS, MOVED_VALUE
 from ledger.published.schemas import components_of, published_types, schema_id
 
 TOPIC = "ledger.events"
@@ -25,7 +26,20 @@ Every event of the record of community behavioural health care, once, in order f
 Read with `isolation.level=read_committed`. Keep your place in the transaction that changes your rows, so that an event
 which is delivered again changes nothing: `examples/consumer.py` does it in forty lines. Ignore fields and event types
 that you do not know: a later release may add some. A field is never removed or given another meaning within a schema
-version (`ce_schemaversion`). Events hold health information: reading the topic is for those who may."""
+version (`ce_schemaversion`). A topic may end: each of its partitions then ends with a message `log.moved`, which names
+the topic that has the whole log; begin that one at its beginning, and pass over what you have by its position. Events
+hold health information: reading the topic is for those who may."""
+
+
+_MOVED_SCHEMAS = {schema["title"]: schema for schema in (MOVED_HEADERS, MOVED_VALUE)}
+_MOVED_MESSAGE = {
+    "name": MOVED,
+    "title": "LogMoved",
+    "summary": "The topic has ended; the log goes on on another one. It stands once at the end of each partition.",
+    "contentType": "application/json",
+    "headers": {"$ref": _REFERENCE.format(name="MovedHeaders")},
+    "payload": {"$ref": _REFERENCE.format(name="LogMoved")},
+}
 
 
 def asyncapi(topic: str = TOPIC) -> dict[str, Any]:
@@ -35,6 +49,7 @@ def asyncapi(topic: str = TOPIC) -> dict[str, Any]:
     messages = {
         _message_name(cls): _message(cls, payload) for cls, payload in zip(types.values(), payloads, strict=True)
     }
+    messages[MOVED] = _MOVED_MESSAGE
     schemas = {name: _as_draft_7(schema) for name, schema in components.items()}
     return {
         "asyncapi": "3.0.0",
@@ -88,7 +103,7 @@ def asyncapi(topic: str = TOPIC) -> dict[str, Any]:
         },
         "components": {
             "messages": messages,
-            "schemas": {**schemas, "Entry": ENTRY, "Headers": HEADERS},
+            "schemas": {**schemas, "Entry": ENTRY, "Headers": HEADERS, **_MOVED_SCHEMAS},
             "messageBindings": {_KEYED: {"kafka": {"key": KEY, "bindingVersion": _BINDING}}},
         },
     }

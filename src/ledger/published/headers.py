@@ -90,6 +90,34 @@ HEADERS: dict[str, Any] = {
 }
 HEADERS["required"] = list(HEADERS["properties"])
 
+#: The ``ce_type`` of the message that ends a topic, its headers, and its value.
+MOVED = "log.moved"
+MOVED_HEADERS: dict[str, Any] = {
+    "title": "MovedHeaders",
+    "description": "CloudEvents 1.0 in binary mode. The message is no event of the record: it has no key, no position "
+    "and no entry.",
+    "type": "object",
+    "properties": {
+        "ce_specversion": _text("The version of CloudEvents.", const="1.0"),
+        "ce_id": _text("Made of the last position on the topic.", pattern="^moved@[0-9]+$"),
+        "ce_source": _text("What wrote the message.", const="/ledger"),
+        "ce_type": _text("What it is.", const=MOVED),
+        "content-type": _text("How the value is written.", const="application/json"),
+    },
+}
+MOVED_HEADERS["required"] = list(MOVED_HEADERS["properties"])
+MOVED_VALUE: dict[str, Any] = {
+    "title": "LogMoved",
+    "description": "The last message of each partition of a topic that has ended: another topic has the whole log, "
+    "from the first event on, and goes on with it.",
+    "type": "object",
+    "properties": {
+        "topic": _text("The topic that the log goes on on.", pattern=r"^[A-Za-z0-9._-]{1,249}$"),
+        "position": _number("The last position on the topic that has ended: all events up to it are on both.", 0),
+    },
+    "required": ["topic", "position"],
+}
+
 #: The message's key, which chooses the partition: what has one key is in order.
 KEY: dict[str, Any] = _text(
     "The chart's (client's) id, the staff member's id, or `agency`: what has one key is in order."
