@@ -45,6 +45,10 @@ class PostgresServer:
         self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
+    def drop(self, name: str) -> None:
+        """A database is gone, whoever is connected to it."""
+        self._server.psql(f"DROP DATABASE {name} WITH (FORCE)")
+
     def stop(self) -> None:
         """At once, without a last checkpoint: its files are thrown away."""
         postmaster = self._server.get_pid()
