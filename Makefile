@@ -52,7 +52,7 @@ types: setup-dev ## mypy --strict
 	@$(BIN)/mypy
 
 servers: ## See that the tests can start a real broker and an outsider's program (on Debian it installs what is missing)
-	@for tool in java:openjdk-17-jre-headless mvn:maven go:golang-go openssl:openssl; do \
+	@for tool in java:openjdk-17-jre-headless mvn:maven go:golang-go openssl:openssl kcat:kcat; do \
 	  command -v $${tool%%:*} >/dev/null && continue; \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $${tool#*:} >/dev/null || exit 1; \

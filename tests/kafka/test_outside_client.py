@@ -1,12 +1,15 @@
-"""A client that nobody here wrote reads the topic and agrees with the store, event for event.
+"""Clients that nobody here wrote read the topic and agree with the store, event for event.
 
-It is confluent-kafka (librdkafka); nothing of ours reads the messages. The leaves are computed with ``hashlib`` alone.
+They are confluent-kafka (librdkafka) and the command kcat; nothing of ours reads the messages. The leaves are computed
+with ``hashlib`` alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import subprocess
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import date
@@ -160,3 +163,58 @@ def test_what_was_not_committed_is_not_read(month: Recorder, new_topic: NewTopic
     messages = read_topic(settings)
     assert sorted(int(dict(each.headers())["ce_position"]) for each in messages) == list(range(1, count + 1))
     dying.close(timeout=2)
+
+
+class Printed:
+    """A message as kcat prints it (``-J``), with the names that confluent-kafka has for its parts."""
+
+    def __init__(self, line: str) -> None:
+        self._found = json.loads(line)
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        names, values = self._found["headers"][::2], self._found["headers"][1::2]
+        return [(name, value.encode()) for name, value in zip(names, values, strict=True)]
+
+    def key(self) -> bytes:
+        return str(self._found["key"]).encode()
+
+    def value(self) -> bytes:
+        return str(self._found["payload"]).encode()
+
+    def timestamp(self) -> tuple[int, int]:
+        return ({"create": 1}[self._found["tstype"]], self._found["ts"])
+
+    def partition(self) -> int:
+        return int(self._found["partition"])
+
+
+def kcat(settings: KafkaSettings) -> list[Printed]:
+    """What the command prints of the whole topic."""
+    if shutil.which("kcat") is None:
+        pytest.fail("kcat is missing; on Debian or Ubuntu: apt-get install kcat; elsewhere see its page", pytrace=False)
+    done = subprocess.run(
+        [
+            *["kcat", "-C", "-o", "beginning", "-e", "-q", "-J", "-X", "isolation.level=read_committed", "-b"],
+            *settings.brokers,
+            "-t",
+            settings.topic,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return [Printed(line) for line in done.stdout.splitlines()]
+
+
+def test_kcat_prints_the_store_event_for_event(month: Recorder, new_topic: NewTopic, relay_all: RelayAll) -> None:
+    settings = new_topic(3)
+    relay_all(month, settings)
+    rows, messages = month.read_log(0, 1_000_000), kcat(settings)
+    assert len(messages) == len(rows) > 700
+    found = {int(dict(each.headers())["ce_position"]): each for each in messages}
+    for row in rows:
+        assert_same(found[row.position], row, 3)
+    for partition in range(3):
+        mine = [int(dict(e.headers())["ce_position"]) for e in messages if e.partition() == partition]
+        assert mine == sorted(mine)
