@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from tests.conftest import PostgresServer
+from tests.deploy.commands import ledger
 from tests.store.agency import said_log
 
 from ledger.clock import SystemClock
 from ledger.kafka.connection import KafkaSettings
-from ledger.proof.checkpoint import open_checkpoint
+from ledger.proof.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.proof.kafka_place import KafkaPlace, every_note
+from ledger.proof.keys import write_key
 from ledger.proof.memory import Memory
 from ledger.proof.notes import new_key
 from ledger.proof.publish import Publisher
 from ledger.proof.seal import Sealer
 from ledger.store.recorder import Recorder
+from ledger.store.sealed import Sealed
 
 
 def test_checkpoints_go_to_their_own_topic(
@@ -40,3 +47,109 @@ def test_checkpoints_go_to_their_own_topic(
     assert [open_checkpoint(note, [key.public])[0].size for note in every_note(settings)] == [1, 2, 3, 4]
     again = KafkaPlace(settings, key.name, [key.public])
     assert again.last() == 4, "it finds its place again on the topic itself"
+
+
+class Lost:
+    """A store that was sealed four times and relayed, with its checkpoints on their topic; then it is lost."""
+
+    def __init__(self, recorder: Recorder, settings: KafkaSettings, folder: Path, relay: Callable[..., int]) -> None:
+        self.settings, self.key, self.file = settings, new_key("agency.example.org/ledger"), folder / "seal.key"
+        write_key(self.file, self.key)
+        self.place = KafkaPlace(settings, self.key.name, [self.key.public])
+        self.sealer = Sealer(recorder, self.key, Memory(self.file))
+        rows = said_log([(f"chart {n % 7}", f"text {n}") for n in range(700)])
+        for start, end in ((0, 3), (3, 300), (300, 600), (600, 690)):
+            recorder.insert_events(rows[start:end])
+            self.sealer.seal()
+            outcome = Publisher(recorder, self.key.name, [self.key.public], SystemClock(), [self.place]).turn()[0]
+            assert not outcome.fault
+        self.place.close()
+        recorder.insert_events(rows[690:])
+        self.head = relay(recorder, settings)
+        sealed = Sealed(recorder)
+        self.checkpoints, self.tiles = sealed.checkpoints(), sealed.tiles(0, 0, 10)
+
+    def restore(self, url: str, *, key: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.ledger(url, "restore", "--from-kafka", key=key)
+
+    def ledger(self, url: str, *command: str, key: bool = True) -> subprocess.CompletedProcess[str]:
+        variables = {
+            "LEDGER_DATABASE": url,
+            "LEDGER_KAFKA": ",".join(self.settings.brokers),
+            "LEDGER_KAFKA_TOPIC": self.settings.topic,
+        }
+        return ledger(variables | ({"LEDGER_SEAL_KEY": str(self.file)} if key else {}), "--json", *command)
+
+    def send(self, size: int, root: bytes) -> None:
+        """Another checkpoint on the topic, signed by the log's own key."""
+        note = sign_checkpoint(Checkpoint(self.key.name, size, root), self.key)
+        self.place.send([(size, note.encoded)])
+        self.place.close()
+
+
+@pytest.fixture
+def lost(
+    sqlite_recorder: Recorder,
+    new_topic: Callable[[int], KafkaSettings],
+    relay_all: Callable[..., int],
+    tmp_path: Path,
+) -> Lost:
+    return Lost(sqlite_recorder, new_topic(2), tmp_path, relay_all)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create()
+
+
+@pytest.mark.parametrize("key", [True, False])
+def test_checkpoints_come_back_with_the_store(
+    key: bool, lost: Lost, empty_url: str, opened: Callable[[str], Recorder]
+) -> None:
+    done = lost.restore(empty_url, key=key)
+    assert done.returncode == 0, done.stderr
+    assert (json.loads(done.stdout)["checkpoints"], json.loads(done.stdout)["sealed"]) == (4, 690)
+    restored = opened(empty_url)
+    sealed = Sealed(restored)
+    assert [(c.size, c.root, c.note) for c in sealed.checkpoints()] == [
+        (c.size, c.root, c.note) for c in lost.checkpoints
+    ]
+    assert list(sealed.tiles(0, 0, 10)) == list(lost.tiles) != []
+    said = lost.ledger(empty_url, "verify")
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["sealed"]["agrees"] == 690
+    again = lost.restore(empty_url, key=key)
+    assert (again.returncode, json.loads(again.stdout)["checkpoints"]) == (0, 0), "it may be typed again"
+    going_on = Sealer(restored, lost.key, Memory(lost.file)).seal()
+    assert going_on is not None
+    assert going_on.size == lost.head
+
+
+def test_a_checkpoint_that_the_topics_log_does_not_lead_to_is_named(lost: Lost, empty_url: str) -> None:
+    lost.send(695, b"\7" * 32)
+    done = lost.restore(empty_url)
+    assert done.returncode == 5
+    assert "checkpoint of 695 events" in done.stderr
+    assert "690" in done.stderr
+    assert "another root" in done.stderr
+
+
+def test_events_that_were_sealed_and_are_not_on_the_topic_are_named(lost: Lost, empty_url: str) -> None:
+    lost.send(705, b"\7" * 32)
+    done = lost.restore(empty_url)
+    assert done.returncode == 5
+    assert "checkpoint of 705 events" in done.stderr
+    assert "the topic has 700" in done.stderr
+
+
+def test_a_checkpoint_of_another_key_is_refused(lost: Lost, empty_url: str) -> None:
+    other = new_key(lost.key.name)
+    note = sign_checkpoint(Checkpoint(other.name, 695, b"\7" * 32), other)
+    lost.place.send([(695, note.encoded)])
+    lost.place.close()
+    done = lost.restore(empty_url)
+    assert done.returncode == 5
+    assert "no key that is trusted has signed it" in done.stderr

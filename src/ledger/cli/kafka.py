@@ -1,4 +1,4 @@
-"""The commands around Kafka: ``topic create``, ``relay``, ``doctor``, ``restore``."""
+"""The commands around Kafka: ``topic create``, ``relay``, ``doctor``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import click
 from ledger.cli.serving import METRICS, serving
 from ledger.cli.session import Session, pass_session
 from ledger.cli.stopping import stop_on_signal
-from ledger.errors import BadInput, IntegrityFault, LedgerError
-from ledger.integrity.verify import verify
+from ledger.errors import BadInput, LedgerError
 from ledger.kafka.connection import KafkaSettings, check_topic_name, read_kafka_settings
 from ledger.kafka.doctor import create_topic, examine
 from ledger.kafka.move import move
-from ledger.kafka.place import last_position, live
 from ledger.kafka.relay import Relay, RelayState
-from ledger.kafka.restore import restore as restore_store
 from ledger.serving.health import Health
 from ledger.serving.metrics import Now, RelayMetrics
 
@@ -165,34 +162,3 @@ def doctor(session: Session) -> None:
     session.emit({"sound": not wrong, "findings": [vars(finding) for finding in findings]}, text)
     if wrong:
         raise LedgerError(f"{len(wrong)} settings can lose events or break their order; see above")
-
-
-@click.command()
-@click.option("--from-kafka", is_flag=True, required=True, help="Restore from the topic.")
-@pass_session
-def restore(session: Session, from_kafka: bool) -> None:
-    """Write what the store lacks from the topic, byte for byte, and verify the store; then run ``ledger rebuild``.
-
-    The store is empty, or has the beginning of the log: a restore that was interrupted, or an older backup. Exit code 5
-    when the restored store does not agree with its hashes.
-
-    \b
-    Example:
-      LEDGER_KAFKA=localhost:9092 LEDGER_DATABASE=sqlite:///new.db ledger restore --from-kafka
-    """
-    settings, recorder = kafka_settings(), session.recorder
-    with session.progress("Restoring", last_position(live(settings))) as advance:
-        count = restore_store(recorder, settings, advance)
-    with session.progress("Verifying", recorder.sequence()) as advance:
-        report = verify(recorder, (), advance)
-    session.emit(
-        {"events": count, "head": report.head, "last_leaf": report.last_leaf, "sound": report.sound},
-        lambda: (
-            f"{count:,} events restored; the store has {report.events:,}, up to position {report.head:,}\n"
-            f"last leaf hash  {report.last_leaf or '-'}\n"
-            + ("sound: every hash agrees; now: ledger rebuild" if report.sound else "NOT SOUND")
-        ),
-    )
-    if not report.sound:
-        first = report.faults[0]
-        raise IntegrityFault(f"position {first.position} {first.event_id}: {first.words}")

@@ -29,7 +29,7 @@ COMMANDS = {
     "topic": "ledger.cli.kafka:topic",
     "relay": "ledger.cli.kafka:relay",
     "doctor": "ledger.cli.kafka:doctor",
-    "restore": "ledger.cli.kafka:restore",
+    "restore": "ledger.cli.restore:restore",
     "import": "ledger.cli.imports:import_",
     "migrate": "ledger.cli.operate:migrate",
     "rebuild": "ledger.cli.operate:rebuild",

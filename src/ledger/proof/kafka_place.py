@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -102,13 +103,18 @@ def last_note(settings: KafkaSettings) -> bytes | None:
 
 def every_note(settings: KafkaSettings) -> list[bytes]:
     """Every checkpoint on the topic of checkpoints that belongs to a topic of the log, in their order."""
+    return [note for note, _ in every_sent(settings)]
+
+
+def every_sent(settings: KafkaSettings) -> list[tuple[bytes, datetime]]:
+    """As ``every_note``, each with the time when it came to the topic."""
     topic = settings.topic + SUFFIX
     consumer: Any = None
     try:
         consumer = KafkaConsumer(
             **settings.client(), enable_auto_commit=False, bootstrap_timeout_ms=int(PATIENCE * 1000)
         )
-        found: list[bytes] = []
+        found: list[tuple[bytes, datetime]] = []
         if not consumer.partitions_for_topic(topic):
             return found
         partition = TopicPartition(topic, 0)
@@ -117,10 +123,14 @@ def every_note(settings: KafkaSettings) -> list[bytes]:
         consumer.seek(partition, consumer.beginning_offsets([partition])[partition])
         while consumer.position(partition) < end:
             for records in consumer.poll(timeout_ms=1000).values():
-                found += [bytes(record.value or b"") for record in records]
+                found += [(bytes(record.value or b""), _at(record.timestamp)) for record in records]
         return found
     except (KafkaError, OSError, ValueError) as fault:
         raise Unreachable(f"topic {topic} does not answer: {type(fault).__name__}") from fault
     finally:
         if consumer is not None:
             consumer.close()
+
+
+def _at(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
