@@ -11,7 +11,15 @@ import sys
 from pathlib import Path
 
 #: The database's superuser, and the ledger's roles (``roles.sql``).
-NAMES = ("postgres", "ledger_owner", "ledger_writer", "ledger_relay", "ledger_projector", "ledger_reader")
+NAMES = (
+    "postgres",
+    "ledger_owner",
+    "ledger_writer",
+    "ledger_relay",
+    "ledger_sealer",
+    "ledger_projector",
+    "ledger_reader",
+)
 
 
 def make_passwords(folder: Path) -> list[str]:

@@ -5,8 +5,8 @@
 --   ledger_owner      owns the tables of the record, may make the projector's; for `ledger migrate` and `ledger restore`,
 --                     never for daily work
 --   ledger_writer     records: INSERT and SELECT of events, SELECT of the views; what people and programs work as
---   ledger_relay      gives events their place in the log, relays and seals them: SELECT of events, INSERT of places
---                     and of checkpoints
+--   ledger_relay      gives events their place in the log, and relays them: SELECT of events, INSERT of places
+--   ledger_sealer     seals what has its place: SELECT of the log, INSERT of checkpoints, tiles and what others add to them
 --   ledger_projector  keeps the views: owns the schema `views` and nothing else, reads the log
 --   ledger_reader     reads the log and the views; nothing traces its reads, so it is for verification, not for people
 --
@@ -17,7 +17,8 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['ledger_owner', 'ledger_writer', 'ledger_relay', 'ledger_projector', 'ledger_reader'] LOOP
+    FOREACH name IN ARRAY ARRAY['ledger_owner', 'ledger_writer', 'ledger_relay', 'ledger_sealer', 'ledger_projector',
+                              'ledger_reader'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             EXECUTE format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', name);
         END IF;
@@ -27,7 +28,7 @@ BEGIN
     -- `ledger restore` works through a temporary table.
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO ledger_owner', current_database());
     -- The record first, then the views: what the projector makes can never stand before a table of the record.
-    FOREACH name IN ARRAY ARRAY['ledger_owner', 'ledger_writer', 'ledger_relay', 'ledger_reader'] LOOP
+    FOREACH name IN ARRAY ARRAY['ledger_owner', 'ledger_writer', 'ledger_relay', 'ledger_sealer', 'ledger_reader'] LOOP
         EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = public, views', name, current_database());
     END LOOP;
     -- The projector makes its tables in the first schema of its path.
@@ -36,12 +37,12 @@ END $$;
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 ALTER SCHEMA public OWNER TO ledger_owner;
-GRANT USAGE ON SCHEMA public TO ledger_writer, ledger_relay, ledger_projector, ledger_reader;
+GRANT USAGE ON SCHEMA public TO ledger_writer, ledger_relay, ledger_sealer, ledger_projector, ledger_reader;
 
 CREATE SCHEMA IF NOT EXISTS views AUTHORIZATION ledger_projector;
 -- `ledger migrate` makes the bookkeeping of the views in the projector's name, so that it is the projector's.
 GRANT ledger_projector TO ledger_owner;
-GRANT USAGE ON SCHEMA views TO ledger_owner, ledger_writer, ledger_relay, ledger_reader;
+GRANT USAGE ON SCHEMA views TO ledger_owner, ledger_writer, ledger_relay, ledger_sealer, ledger_reader;
 -- Views come and go with rebuilds: whatever the projector makes may be read by those who read, and by nobody else.
 ALTER DEFAULT PRIVILEGES FOR ROLE ledger_projector IN SCHEMA views
-    GRANT SELECT ON TABLES TO ledger_owner, ledger_writer, ledger_relay, ledger_reader;
+    GRANT SELECT ON TABLES TO ledger_owner, ledger_writer, ledger_relay, ledger_sealer, ledger_reader;

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 FOLDER = Path(__file__).parent
-ROLES = ("ledger_owner", "ledger_writer", "ledger_relay", "ledger_projector", "ledger_reader")
+ROLES = ("ledger_owner", "ledger_writer", "ledger_relay", "ledger_sealer", "ledger_projector", "ledger_reader")
 
 
 def run_sql(url: str, name: str) -> None:
@@ -62,6 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
         "--passwords", type=Path, metavar="FOLDER", help="files named as the roles, with their passwords"
     )
     parser.add_argument("--partitions", type=int, default=6, help="of the topic; it never changes in place")
+    parser.add_argument("--seal-key", type=Path, metavar="FILE", help="the sealer's key; made when it is not there")
+    parser.add_argument("--origin", default="localhost/ledger", help="the name of the log in its key and checkpoints")
     given = parser.parse_args(arguments)
     owner, owner_file = os.environ.get("LEDGER_DATABASE", ""), os.environ.get("LEDGER_DATABASE_PASSWORD_FILE")
     if not owner.startswith("postgresql"):
@@ -78,6 +80,8 @@ def main(arguments: list[str] | None = None) -> None:
     if os.environ.get("LEDGER_KAFKA"):
         ledger("topic", "create", "--partitions", str(given.partitions))
         ledger("doctor")
+    if given.seal_key is not None and not given.seal_key.exists():
+        ledger("tlog", "key", "new", "--name", given.origin, "--out", str(given.seal_key))
 
 
 if __name__ == "__main__":

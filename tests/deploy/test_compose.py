@@ -29,13 +29,14 @@ OURS = {name for name, service in SERVICES.items() if "build" in service}
 ROLE = {
     "setup": "ledger_owner",
     "relay": "ledger_relay",
+    "sealer": "ledger_sealer",
     "projector": "ledger_projector",
     "ledger": "ledger_writer",
 }
 
 
 def test_there_are_the_services_that_the_stack_is_made_of() -> None:
-    assert set(SERVICES) == {"postgres", "kafka", "setup", "relay", "projector", "ledger"}
+    assert set(SERVICES) == {"postgres", "kafka", "setup", "relay", "sealer", "projector", "ledger"}
     assert set(ROLE) == OURS
     assert {"setup", "ledger"} == ONE_SHOT
 
@@ -107,7 +108,7 @@ def test_a_command_line_that_is_wrong_would_be_noticed() -> None:
 
 
 def test_the_health_that_is_asked_for_is_answered_at_the_port_that_is_listened_at() -> None:
-    for name in ("relay", "projector"):
+    for name in ("relay", "sealer", "projector"):
         host, port = _parse(SERVICES[name]["command"]).params["metrics"]
         assert host == "0.0.0.0"  # noqa: S104 - in a container of its own
         asked = SERVICES[name]["healthcheck"]["test"][-1]
@@ -126,6 +127,7 @@ def test_services_wait_for_what_they_need() -> None:
         "kafka": {},
         "setup": {"postgres": "service_healthy", "kafka": "service_healthy"},
         "relay": done,
+        "sealer": done,
         "projector": done,
         "ledger": done,
     }
@@ -141,8 +143,20 @@ def test_the_setup_runs_with_arguments_that_it_takes(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(setup, "ledger", lambda *words: done.append(words))
     for name, value in service["environment"].items():
         monkeypatch.setenv(name, value.replace("/run/secrets/ledger_owner", str(tmp_path / "postgres")))
-    setup.main([word.replace("/run/secrets/postgres", str(tmp_path / "postgres")) for word in service["command"]])
-    assert [words[0] for words in done] == ["roles.sql", "passwords", "migrate", "grants.sql", "topic", "doctor"]
+    ours = {"/run/secrets/postgres": tmp_path / "postgres", "/var/lib/ledger": tmp_path}
+    words = service["command"]
+    for path, here in ours.items():
+        words = [word.replace(path, str(here)) for word in words]
+    setup.main(words)
+    every = ["roles.sql", "passwords", "migrate", "grants.sql", "topic", "doctor", "tlog"]
+    assert [words[0] for words in done] == every
+    key = SERVICES["sealer"]["environment"]["LEDGER_SEAL_KEY"]
+    assert done[6][:4] == ("tlog", "key", "new", "--name")
+    assert done[6][-1] == key.replace("/var/lib/ledger", str(tmp_path))
+    (tmp_path / "seal.key").touch()
+    done.clear()
+    setup.main(words)
+    assert [words[0] for words in done] == every[:-1], "a key that is there stays"
     assert "user=postgres" in done[0][1]
     assert "user=ledger_owner" in done[3][1]
     assert done[4] == ("topic", "create", "--partitions", "6")
@@ -182,7 +196,8 @@ def test_nothing_of_the_network_is_open_to_others_and_nothing_is_lost_with_a_con
         assert service["networks"] == ["ledger"]
     assert SERVICES["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
     assert SERVICES["kafka"]["volumes"] == ["kafka:" + SERVICES["kafka"]["environment"]["KAFKA_LOG_DIRS"]]
-    assert set(COMPOSE["volumes"]) == {"postgres", "kafka"}
+    assert SERVICES["sealer"]["volumes"] == SERVICES["setup"]["volumes"] == ["sealing:/var/lib/ledger"]
+    assert set(COMPOSE["volumes"]) == {"postgres", "kafka", "sealing"}
 
 
 def test_kafka_is_set_as_the_doctor_asks() -> None:
@@ -237,10 +252,12 @@ def test_a_unit_runs_a_command_that_there_is_with_settings_that_are_known(unit: 
     assert words[0] == "/opt/ledger/.venv/bin/ledger"
     _parse(words[1:])
     named = {value.partition("=")[0] for name, value in settings if name == "Environment"}
-    assert named == {"LEDGER_DATABASE_PASSWORD_FILE", "LEDGER_LOG"} <= set(KNOWN)
+    assert named - {"LEDGER_SEAL_KEY"} == {"LEDGER_DATABASE_PASSWORD_FILE", "LEDGER_LOG"}
+    assert named <= set(KNOWN)
+    assert ("LEDGER_SEAL_KEY" in named) == (words[1] == "seal")
     assert ("Restart", "always") in settings
     assert ("NoNewPrivileges", "yes") in settings
 
 
 def test_there_is_a_unit_for_each_process() -> None:
-    assert [unit.stem for unit in UNITS] == ["ledger-projector", "ledger-relay"]
+    assert [unit.stem for unit in UNITS] == ["ledger-projector", "ledger-relay", "ledger-sealer"]

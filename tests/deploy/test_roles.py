@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -20,7 +21,7 @@ from ledger.consumers.tables import METADATA
 from ledger.projections.every import PROJECTIONS
 from ledger.store.database import HEAD_REVISION, open_store
 
-ROLES = ("ledger_owner", "ledger_writer", "ledger_relay", "ledger_projector", "ledger_reader")
+ROLES = ("ledger_owner", "ledger_writer", "ledger_relay", "ledger_sealer", "ledger_projector", "ledger_reader")
 DAILY = ROLES[1:]
 
 #: What no role of the daily work may do to the record, whoever it is.
@@ -45,6 +46,13 @@ NEVER = (
 #: What belongs to one role alone.
 APPEND = "INSERT INTO events (stream_id) VALUES ('x')"
 PLACE = "INSERT INTO log_order (position, ticket, recorded_at, leaf) SELECT 1, 1, '', ''"
+SEALS = (
+    "INSERT INTO checkpoints (size) VALUES (1)",
+    "INSERT INTO tiles (level, number) VALUES (0, 0)",
+    "INSERT INTO cosignatures (size) VALUES (1)",
+    "INSERT INTO timestamps (size) VALUES (1)",
+    "INSERT INTO deliveries (size) VALUES (1)",
+)
 VIEWS = (
     "UPDATE projection_places SET place = 0",
     "DELETE FROM parked_keys",
@@ -53,10 +61,11 @@ VIEWS = (
     "INSERT INTO projection_live VALUES ('x', 1, 1)",
 )
 OWN = {
-    "ledger_writer": (PLACE, *VIEWS),
-    "ledger_relay": (APPEND, *VIEWS),
-    "ledger_projector": (APPEND, PLACE),
-    "ledger_reader": (APPEND, PLACE, *VIEWS),
+    "ledger_writer": (PLACE, *SEALS, *VIEWS),
+    "ledger_relay": (APPEND, *SEALS, *VIEWS),
+    "ledger_sealer": (APPEND, PLACE, "DELETE FROM checkpoints", "UPDATE tiles SET root = root", *VIEWS),
+    "ledger_projector": (APPEND, PLACE, *SEALS),
+    "ledger_reader": (APPEND, PLACE, *SEALS, *VIEWS),
 }
 REFUSED = [(role, words) for role in DAILY for words in (*NEVER, *OWN[role])]
 
@@ -84,7 +93,7 @@ def test_what_the_projector_makes_never_stands_before_a_table_of_the_record(fres
     with psycopg.connect(fresh.url("ledger_projector")) as connection:
         connection.execute("CREATE TABLE events AS SELECT * FROM public.events")
         connection.execute("CREATE VIEW log AS SELECT * FROM public.log WHERE false")
-    for role in ("ledger_writer", "ledger_relay", "ledger_reader", "ledger_owner"):
+    for role in ("ledger_writer", "ledger_relay", "ledger_sealer", "ledger_reader", "ledger_owner"):
         with psycopg.connect(fresh.url(role)) as connection:
             found = connection.execute(
                 "SELECT relnamespace::regnamespace::text FROM pg_class "
@@ -220,6 +229,33 @@ def test_a_reader_sees_no_chart_because_its_access_cannot_be_recorded(agency: Da
     assert done.returncode != 0
     assert client not in done.stdout
     assert "permission denied for table events" in done.stderr
+
+
+def test_the_sealer_seals_what_has_its_place_and_proves_it(agency: Database, tmp_path: Path) -> None:
+    """Places are the relay's to give; the sealer waits for them, and adds checkpoints and what belongs to them."""
+    key, sent = tmp_path / "seal.key", tmp_path / "sent"
+    settings = agency.settings("ledger_sealer") | {"LEDGER_SEAL_KEY": str(key), "LEDGER_SEAL_TO": sent.as_uri()}
+    made = ledger({}, "tlog", "key", "new", "--name", "agency.example.org/ledger", "--out", str(key))
+    assert made.returncode == 0, made.stderr
+    with agency.kept():
+        done = ledger(settings, "--json", "seal")
+        checked = ledger(settings, "--json", "verify")
+    assert done.returncode == 0, done.stderr
+    head = json.loads(done.stdout)["size"]
+    assert head > 600
+    assert head == json.loads(sent.read_text().splitlines()[-1])["size"]
+    assert checked.returncode == 0, checked.stderr
+    assert json.loads(checked.stdout)["sealed"]["agrees"] == head
+
+
+def test_what_an_earlier_release_let_the_relay_seal_is_taken_back(fresh: Database) -> None:
+    with psycopg.connect(fresh.url("ledger_owner")) as connection:
+        connection.execute("GRANT INSERT ON checkpoints, tiles, cosignatures, timestamps, deliveries TO ledger_relay")
+    set_up(fresh.settings("ledger_owner"), "--admin", fresh.admin)
+    for statement in SEALS:
+        connected = psycopg.connect(fresh.url("ledger_relay"))
+        with connected as connection, pytest.raises(InsufficientPrivilege):
+            connection.execute(statement)
 
 
 def _ids(found: object) -> list[str]:
