@@ -18,6 +18,7 @@ from ledger.aggregates.access import AccessGranted
 from ledger.aggregates.note_events import AddendumAdded, NoteAmended, NoteContent, NoteContentWritten, NoteDrafted
 from ledger.aggregates.policy import PolicyAdopted, PolicyRetired
 from ledger.aggregates.staff import CredentialRecorded, StaffRegistered, SupervisorAssigned
+from ledger.aggregates.vocabulary import Event
 from ledger.clock import from_text
 from ledger.evidence.gather import Evidence
 from ledger.policies.deadlines import in_zone
@@ -30,7 +31,7 @@ from ledger.tracing.told import answer, told
 from ledger.tracing.words import in_words, when
 
 #: Narrow columns keep their words together; wide ones share what is left.
-_LEAST, _MOST = 9, 40
+_LEAST, _MOST = 11, 50
 
 
 def report_of(evidence: Evidence) -> Page:
@@ -86,33 +87,44 @@ def _name(names: dict[str, str], who: str) -> str:
 
 def _written(evidence: Evidence, names: dict[str, str]) -> Section:
     """What was written in the notes, in every version; nothing is ever written over."""
-    said: list[str] = []
+    rows: list[tuple[str, str, str, str]] = []
+    heads: set[int] = set()
     for one in evidence.events:
-        event = one.event
-        where = f"Position {one.row.position:,}, {when(in_zone(one.row.recorded, evidence.zone))}"
-        match event:
-            case NoteDrafted() | NoteContentWritten():
-                what = "drafted" if isinstance(event, NoteDrafted) else "rewritten"
-                said.append(f"{where}: note {one.originator_id} {what} by {_name(names, one.row.actor)}.")
-                said += _content(event.content)
-            case AddendumAdded():
-                said.append(f"{where}: addendum to note {one.originator_id} by {event.printed_name}: {event.text}")
-            case NoteAmended():
-                said.append(
-                    f"{where}: {event.kind} of the section {event.section} of note {one.originator_id} by "
-                    f"{event.printed_name}: {event.text}. Reason: {event.reason}"
-                )
-            case _:
-                pass
-    return Section(title="What was written", sentences=tuple(said) or ("No note was written.",))
+        what, parts = _parts(one.event)
+        if what:
+            heads.add(len(rows))
+            recorded = when(in_zone(one.row.recorded, evidence.zone))
+            who = f"{what} by {_name(names, one.row.actor)}"
+            rows.append((f"{one.row.position:,}", recorded, who, f"note {one.originator_id}"))
+            rows += [("", "", part, text) for part, text in parts]
+    return Section(
+        title="What was written",
+        sentences=("Each version of each note stands by itself, in the order in which it was recorded.",)
+        if rows
+        else ("No note was written.",),
+        table=Table(headings=("Position", "Recorded", "Part", "Words"), rows=tuple(rows), marked=frozenset(heads)),
+    )
 
 
-def _content(content: NoteContent) -> Iterable[str]:
-    yield from (f"{name}: {text}" for name, text in content.sections.items())
-    for each in content.objectives:
-        yield f"Objective {each.objective} of plan {each.plan_id}: {each.progress}"
-    if content.no_plan_reason:
-        yield f"No objective is named, because: {content.no_plan_reason}"
+def _parts(event: Event) -> tuple[str, list[tuple[str, str]]]:
+    """What kind of writing an event is, and its parts; nothing for one that is none."""
+    match event:
+        case NoteDrafted():
+            return "Drafted", _content(event.content)
+        case NoteContentWritten():
+            return "Rewritten", _content(event.content)
+        case AddendumAdded():
+            return "Addendum", [("addendum", event.text)]
+        case NoteAmended():
+            return f"Amendment ({event.kind})", [(event.section, event.text), ("reason", event.reason)]
+        case _:
+            return "", []
+
+
+def _content(content: NoteContent) -> list[tuple[str, str]]:
+    objectives = [(f"objective {each.objective}", each.progress) for each in content.objectives]
+    none = [("no objective, because", content.no_plan_reason)] if content.no_plan_reason else []
+    return [*((name.replace("_", " "), text) for name, text in content.sections.items()), *objectives, *none]
 
 
 def _events(evidence: Evidence, names: dict[str, str]) -> Section:
@@ -162,7 +174,7 @@ def _signatures(evidence: Evidence) -> Section:
     rows = [
         (
             f"{one.row.position:,}",
-            one.event.TYPE,
+            one.event.TYPE.replace(".", " ").replace("_", " "),
             when(one.row.occurred),
             _moment(found.not_before or found.not_before_own, evidence.zone),
             _moment(found.not_after or found.not_after_own, evidence.zone),

@@ -387,7 +387,7 @@ class Bundle:
                 f"{len(sealed):,} events stand, as they are here, in the log of {self.size:,} whose checkpoint {whose}",
                 f"the content of {shown:,} of them is the one that was recorded",
                 f"{self.bound:,} signatures of notes are bound to the content that is here",
-                f"{len(self.at):,} checkpoints are of one log: the last goes on from each of the others",
+                *([f"{len(self.at):,} checkpoints are of one log"] if len(self.at) > 1 else []),
             ]
         for witness in self.witnesses:
             signed = [(size, moment) for moment, name, _, size in self._words() if name == witness.name]

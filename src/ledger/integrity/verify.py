@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import func, inspect, select
+from sqlalchemy import and_, func, inspect, select
 
 from ledger.consumers import outcomes
 from ledger.consumers.log import LocalLog
-from ledger.consumers.tables import LIVE, PLACES
+from ledger.consumers.tables import LIVE, PARKED_EVENTS, PARKED_KEYS, PLACES
 from ledger.integrity.report import NAMED, Completeness, Fault, Report
 from ledger.integrity.sealed import SealedWalk
 from ledger.integrity.signatures import SignatureWalk
@@ -123,6 +123,7 @@ class _Account:
         counted: tuple[int, ...],
         marks: Iterator[tuple[int, bytes]],
         in_order: bool,
+        waiting: set[int],
     ) -> None:
         self.completeness = Completeness(projection.name, place)
         self._counted = counted
@@ -131,6 +132,8 @@ class _Account:
         self._next = next(marks, None)
         #: Read in the log's own order, or partition by partition, where other keys may be behind.
         self._in_order = in_order
+        #: Positions of the events that wait behind a parked key, where a retry finds them.
+        self._waiting = waiting
         self._not_yet: dict[str, list[StoredRow]] = {}
 
     def check(self, row: StoredRow, report: Report) -> None:
@@ -150,11 +153,17 @@ class _Account:
             return
         self._skipped(row.key, report)  # a later event of the key has been applied, so those before were skipped
         mark = self._next[1]
+        if position in self._waiting and mark != outcomes.PARKED:
+            words = f"in the view {name} this {row.topic} waits as parked, and is not marked so"
+            report.add(Fault("outcome", position, row.event_id, words))
         self._next = next(self._marks, None)
         if mark == outcomes.APPLIED:
             self.completeness.applied += 1
         elif mark == outcomes.PARKED:
             self.completeness.parked += 1
+            if position not in self._waiting:
+                words = f"in the view {name} this {row.topic} is marked as parked, and waits nowhere"
+                report.add(Fault("skipped", position, row.event_id, words))
         else:
             self.completeness.not_concerned += 1
             if row.topic in self._types:
@@ -196,7 +205,11 @@ def _account(recorder: Recorder, projection: Projection[Any]) -> _Account | None
         statement = select(func.coalesce(func.max(PLACES.c.position), 0), *counted).where(mine)
         place, *counts = (int(value) for value in connection.execute(statement).one())
         logs = set(connection.scalars(select(PLACES.c.log).where(mine)))
-        return _Account(projection, place, tuple(counts), outcomes.read(connection, name), logs <= {LocalLog.name})
+        listed = and_(PARKED_KEYS.c.projection == PARKED_EVENTS.c.projection, PARKED_KEYS.c.key == PARKED_EVENTS.c.key)
+        parked = select(PARKED_EVENTS.c.position).join(PARKED_KEYS, listed).where(PARKED_EVENTS.c.projection == name)
+        waiting = set(connection.scalars(parked))
+        marks = outcomes.read(connection, name)
+        return _Account(projection, place, tuple(counts), marks, logs <= {LocalLog.name}, waiting)
 
 
 __all__ = ["NAMED", "Completeness", "Fault", "Report", "verify"]

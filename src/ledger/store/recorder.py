@@ -202,6 +202,11 @@ class Recorder(ApplicationRecorder):
             found += self._fetch(self._streams_statement(len(some)), parameters)
         return found
 
+    def values(self, statement: Prepared, parameters: Mapping[str, Any] | None = None) -> list[Sequence[Any]]:
+        """What a prepared statement gives, as the driver gives it."""
+        with self._direct.cursor() as cursor:
+            return statement.run(cursor, self._direct.dialect, parameters)
+
     def _fetch(self, statement: Prepared, parameters: Mapping[str, Any]) -> list[StoredRow]:
         with self._direct.cursor() as cursor:
             return list(map(row_of, statement.run(cursor, self._direct.dialect, parameters)))

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, and_, column, func, insert, select, table, text
+from sqlalchemy import Connection, RowMapping, and_, bindparam, column, func, insert, select, table, text
 
 from ledger.aggregates.sealing import SealedBefore, SealedCheckpoint
 from ledger.errors import IntegrityFault
 from ledger.store.envelope import StoredRow, row_of
+from ledger.store.prepared import Prepared
 from ledger.store.recorder import LOG, Recorder
 
 #: One sealer writes at a time: the key of the advisory lock that it holds for a transaction on PostgreSQL.
@@ -26,6 +27,20 @@ _TILES = table("tiles", *(column(name) for name in ("level", "number", "hashes",
 _COSIGNATURES = table("cosignatures", *(column(name) for name in ("size", "witness", "line", "received_at")))
 _TIMESTAMPS = table("timestamps", *(column(name) for name in ("size", "authority", "token", "received_at")))
 _DELIVERIES = table("deliveries", *(column(name) for name in ("place", "size", "delivered_at")))
+
+#: What every signature asks for: the last checkpoint, and the last that others have cosigned or stamped.
+_NEWEST = Prepared(
+    select(
+        _CHECKPOINTS.c.size,
+        _CHECKPOINTS.c.root,
+        select(func.max(_COSIGNATURES.c.size)).scalar_subquery(),
+        select(func.max(_TIMESTAMPS.c.size)).scalar_subquery(),
+    )
+    .order_by(_CHECKPOINTS.c.size.desc())
+    .limit(1)
+)
+_LINES = Prepared(select(_COSIGNATURES.c.line).where(_COSIGNATURES.c.size == bindparam("vouched")))
+_TOKENS = Prepared(select(_TIMESTAMPS.c.token).where(_TIMESTAMPS.c.size == bindparam("vouched")))
 
 
 @dataclass(frozen=True)
@@ -81,17 +96,18 @@ class Sealed:
 
     def newest(self) -> SealedBefore:
         """The newest checkpoint as a signature carries it, and the newest that others stand behind; or unset."""
-        with self._recorder.reading() as connection:
-            last = _last(connection)
-            if last is None:
-                return msgspec.UNSET
-            both = [connection.scalar(select(func.max(t.c.size))) or 0 for t in (_COSIGNATURES, _TIMESTAMPS)]
-            vouched = max(both)
-            lines = connection.scalars(select(_COSIGNATURES.c.line).where(_COSIGNATURES.c.size == vouched)).all()
-            tokens = connection.scalars(select(_TIMESTAMPS.c.token).where(_TIMESTAMPS.c.size == vouched)).all()
-        vouchers = sorted(digest_of(each) for each in (*lines, *tokens))
+        found = self._recorder.values(_NEWEST)
+        if not found:
+            return msgspec.UNSET
+        size, root, cosigned, stamped = found[0]
+        vouched = max(cosigned or 0, stamped or 0)
+        vouchers: list[str] = []
+        if vouched and vouched == cosigned:
+            vouchers += [digest_of(line) for (line,) in self._recorder.values(_LINES, {"vouched": vouched})]
+        if vouched and vouched == stamped:
+            vouchers += [digest_of(bytes(token)) for (token,) in self._recorder.values(_TOKENS, {"vouched": vouched})]
         return SealedCheckpoint(
-            size=last.size, root=last.root.hex(), vouched_size=vouched or None, vouchers=tuple(vouchers)
+            size=size, root=bytes(root).hex(), vouched_size=vouched or None, vouchers=tuple(sorted(vouchers))
         )
 
     def first(self) -> int:
