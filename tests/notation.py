@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -69,6 +69,11 @@ class _World:
     now: datetime
     occurred_at: datetime
     sealed: SealedBefore = msgspec.UNSET
+    also: list[Aggregate] = field(default_factory=list)
+
+    def beside(self, aggregate: Aggregate, event: Event) -> None:
+        aggregate.record(event, self.occurred_at)
+        self.also.append(aggregate)
 
     def find(self, kind: type[A], identifier: str) -> A | None:
         found = self.aggregates.get(identifier)
@@ -108,7 +113,8 @@ class Past:
             assert not aggregate.collect_events(), "a refused command decides nothing"
             assert vars(aggregate) == before, "a refused command changes nothing"
             return Outcome(self._changes, (), refused.reasons)
-        return Outcome(self._changes, tuple(aggregate.collect_events()), ())
+        changes = [change for each in (*world.also, aggregate) for change in each.collect_events()]
+        return Outcome(self._changes, tuple(changes), ())
 
     def then_row(self, projection: Projection[Any], key: Key, **fields: Any) -> Past:
         """What a view shows of what is given."""

@@ -113,7 +113,7 @@ class Clinician:
 def whole_command(bench: Bench) -> Result:
     """Contacts recorded, notes drafted and signed by several clients; the events have their places at the end."""
     clients, services = bench.sizes.writers, bench.sizes.services
-    count = clients * services * 3
+    count = clients * services * 4
     written: list[list[StoredRow]] = []
     seconds: list[float] = []
 

@@ -34,7 +34,7 @@ from tests.sample import (
     person,
 )
 
-from ledger.aggregates.contact import ContactEnteredInError
+from ledger.aggregates.contact import ContactEnteredInError, ContactNoteBegun
 from ledger.aggregates.note import Note
 from ledger.aggregates.note_events import (
     CitedPlan,
@@ -53,9 +53,12 @@ from ledger.aggregates.plan import PlanEnded, PlanRevised
 from ledger.aggregates.staff import CredentialRecorded, EmploymentEnded
 from ledger.policies.documents import documents
 
+BEGUN = ContactNoteBegun(client_id=CLIENT, note_id=NOTE)
+
 
 def test_the_author_drafts_the_note_of_her_contact() -> None:
     given(*CHART).when(DraftNote(note_id=NOTE, contact_id=CONTACT), by=ANN).then(
+        BEGUN,
         NoteDrafted(
             contact_id=CONTACT,
             client_id=CLIENT,
@@ -65,15 +68,14 @@ def test_the_author_drafts_the_note_of_her_contact() -> None:
             service_started_at=STARTED,
             service_ended_at=ENDED,
             content=NoteContent(),
-        )
+        ),
     )
 
 
 def test_ecm_11_the_kind_of_contact_decides_which_document_it_is() -> None:
     group = of(CONTACT, contact_of("group"))
-    given(CLINICIAN, group).when(DraftNote(note_id=NOTE, contact_id=CONTACT), by=ANN).then_a(
-        NoteDrafted, document="group_note"
-    )
+    outcome = given(CLINICIAN, group).when(DraftNote(note_id=NOTE, contact_id=CONTACT), by=ANN)
+    assert [getattr(change.event, "document", "") for change in outcome.changes] == ["", "group_note"]
 
 
 def test_somebody_who_did_not_give_the_service_does_not_draft_its_note() -> None:
@@ -279,3 +281,21 @@ def test_what_a_signature_is_bound_to_is_the_same_after_reading_it_back() -> Non
     drafted = A_DRAFT.events[0]
     assert isinstance(drafted, NoteDrafted)
     assert note.content_sha256 == hashlib.sha256(canonical_content(drafted, COMPLETE)).hexdigest()
+
+
+def test_a_contact_has_one_open_draft() -> None:
+    """The next note is begun when the first is entered in error."""
+    begun = [one if one.identifier != CONTACT else one.and_then(BEGUN) for one in CHART]
+    second = DraftNote(note_id=ident("second"), contact_id=CONTACT)
+    given(*begun, A_DRAFT).when(second, by=ANN).then_refused(
+        "contact_id",
+        f"a draft of this contact is open: note {NOTE} (write in it, or mark it as entered in error",
+    )
+    in_error = A_DRAFT.and_then(NoteEnteredInError(client_id=CLIENT, contact_id=CONTACT, reason="wrong form"))
+    assert len(given(*begun, in_error).when(second, by=ANN).changes) == 2
+
+
+def test_a_draft_that_is_refused_for_want_of_standing_begins_nothing() -> None:
+    past = given(*CHART)
+    past.when(DraftNote(note_id=NOTE, contact_id=CONTACT), by=BOB).then_refused("actor", "did not give this service")
+    past.when(DraftNote(note_id=NOTE, contact_id=CONTACT), by=ANN).then(BEGUN, *draft_of(NoteContent()).events)

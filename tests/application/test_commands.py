@@ -130,7 +130,7 @@ def test_the_envelope_carries_who_why_under_what_and_both_times(ledger: Ledger, 
     assert (row.occurred_at, row.occurred_offset) == ("2026-01-05T16:59:30.250000Z", -480)
     assert row.occurred == request.occurred_at
     assert row.recorded_at == "2026-01-05T17:07:00.000000Z"
-    assert row.position == 13
+    assert row.position == 14
     assert len(row.leaf) == 32
     assert read(row).event.TYPE == "note.signed"
 

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from tests.application.chart import ask, client, whole_log
-from tests.sample import CLIENT
+from tests.application.chart import ask, client, contact, open_chart, whole_log
+from tests.sample import ANN, CLIENT, ident
 
 from ledger.aggregates.client_events import CorrectClientDetails
+from ledger.aggregates.note_events import DraftNote
 from ledger.application.commands import Ledger, Request, Result
 from ledger.clock import ManualClock
 from ledger.errors import Conflict, LedgerError, Refused
+from ledger.store.codec import read
 from ledger.store.database import open_store
 from ledger.store.recorder import Recorder
 
@@ -142,3 +144,25 @@ def test_of_two_that_begin_the_same_stream_one_wins_and_the_other_is_told_that_i
 def close(stores: list[Recorder]) -> None:
     for store in stores:
         store.engine.dispose()
+
+
+def test_of_drafts_of_one_contact_that_are_begun_at_once_one_is_recorded(database_url: str, clock: ManualClock) -> None:
+    stores = [open_store(database_url, clock) for _ in range(WRITERS)]
+    ledgers = [Ledger(store, clock=clock) for store in stores]
+    open_chart(ledgers[0])
+    service = ident("another service")
+    ledgers[0].execute(contact(service))
+    drafts = [ask(DraftNote(note_id=ident(f"draft {n}"), contact_id=service), by=ANN) for n in range(WRITERS)]
+    outcomes = all_at_once([partial(one.execute, draft) for one, draft in zip(ledgers, drafts, strict=True)])
+    (won,) = [one for one in outcomes if isinstance(one, Result)]
+    assert (won.version, won.types) == (1, ("contact.note_begun", "note.drafted"))
+    # Whoever decided before the first was recorded missed a version; whoever came after is told of the open draft.
+    lost = [one for one in outcomes if isinstance(one, Conflict | Refused)]
+    assert len(lost) == WRITERS - 1
+    assert {(one.stream_id, one.expected) for one in lost if isinstance(one, Conflict)} <= {(service, 1)}
+    assert all(one.reasons[0].code == "open-draft" for one in lost if isinstance(one, Refused))
+    begun = [row for row in whole_log(stores[0]) if row.topic == "contact.note_begun"]
+    assert [getattr(read(row).event, "note_id", "") for row in begun][1:] == [won.stream_id]
+    again = ledgers[-1].execute(drafts[[isinstance(one, Result) for one in outcomes].index(True)])
+    assert (again.repeated, again.version, again.events) == (True, 1, won.events)
+    close(stores)

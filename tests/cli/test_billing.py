@@ -145,7 +145,7 @@ def test_the_rows_as_they_were_known_and_what_changed_since(agency: Agency) -> N
 
     changed = agency.read("billing", "rows", "--month", "2025-11", "--changed-since", closed)["changes"]
     assert [(one["contact_id"], [event["event_id"] for event in one["events"]]) for one in changed] == [
-        (signed, [f"{signed}@2"]),
+        (signed, [f"{signed}@3"]),
         (waiting, [f"{agency.note_of(waiting)}@2"]),
     ]
     told = {one["field"]: (one["before"], one["after"]) for one in changed[0]["differences"]}

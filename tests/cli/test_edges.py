@@ -323,9 +323,9 @@ def test_verify_says_what_is_empty_not_made_and_behind(agency: Agency, tmp_path:
     assert "behind" not in level
     assert "ledger rebuild --dry-run" in level
     agency.service(4, "09:00", 30)
-    assert "behind 3" in agency.run("verify").stdout
+    assert "behind 4" in agency.run("verify").stdout
     found = agency.read("verify")
-    assert (found["not_made"], {view["behind"] for view in found["projections"]}) == ([], {3})
+    assert (found["not_made"], {view["behind"] for view in found["projections"]}) == ([], {4})
 
 
 def deadline(url: str, *words: str) -> Result:

@@ -40,7 +40,7 @@ def test_every_page_shows_what_its_commands_print(agency: Simulated, tmp_path: P
 
 def test_a_page_that_says_something_else_is_noticed(agency: Simulated, tmp_path: Path) -> None:
     page = "<!-- run 1-1: verify -->\n```console\n$ ledger verify\n7 events\n```\n<!-- end -->\n"
-    assert "1,721 events, positions 1 to 1,721, without a gap" in rewritten(page, agency, tmp_path)
+    assert "2,141 events, positions 1 to 2,141, without a gap" in rewritten(page, agency, tmp_path)
 
 
 def test_every_command_is_documented() -> None:

@@ -73,6 +73,12 @@ class Given(Protocol):
     def find(self, kind: type[A], identifier: str) -> A | None:
         """Another aggregate as it stands, or None; to look at, never to change."""
 
+    def beside(self, aggregate: Aggregate, event: Event) -> None:
+        """Decide that this happened to another aggregate too: recorded together with the decision, or not at all.
+
+        Of two decisions that say so of one aggregate at a time, one wins and the other gets a conflict.
+        """
+
 
 def today(given: Given) -> date:
     """The server's day in the offset the person meant: what "in the future" is measured against."""

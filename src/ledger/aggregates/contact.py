@@ -79,6 +79,14 @@ class ContactEnteredInError(Event, frozen=True, kw_only=True):
     reason: str
 
 
+@event("contact.note_begun")
+class ContactNoteBegun(Event, frozen=True, kw_only=True):
+    """A note of the contact was begun. While it is an open draft, no other note of the contact is begun."""
+
+    client_id: str
+    note_id: str
+
+
 class RecordContact(Command, frozen=True, kw_only=True):
     """Record a contact with a client."""
 
@@ -176,6 +184,8 @@ class Contact(Aggregate):
         super().__init__(identifier)
         self.facts: ContactRecorded | None = None
         self.in_error = False
+        #: The notes begun for it, by id.
+        self.notes: tuple[str, ...] = ()
 
     def apply(self, event: Event, occurred_at: datetime) -> None:
         match event:
@@ -187,6 +197,8 @@ class Contact(Aggregate):
                     self.facts = msgspec.structs.replace(self.facts, **corrected_fields(event))
             case ContactEnteredInError():
                 self.in_error = True
+            case ContactNoteBegun():
+                self.notes = (*self.notes, event.note_id)
             case _:
                 raise TypeError(f"a contact's stream cannot hold {event.TYPE}")
 

@@ -7,7 +7,7 @@ PSC-13 (extensions), PSC-23 (credential held on the service date), CSS-14.
 from __future__ import annotations
 
 from ledger.aggregates.base import Given, decides
-from ledger.aggregates.contact import Contact
+from ledger.aggregates.contact import Contact, ContactNoteBegun
 from ledger.aggregates.note_events import (
     AddAddendum,
     AddendumAdded,
@@ -62,7 +62,17 @@ class Note(NoteState):
             return
         facts = contact.facts
         reasons.unless(not contact.in_error, "contact_id", "this contact is entered in error")
+        for note_id in contact.notes:
+            begun = given.find(Note, note_id)
+            reasons.unless(
+                begun is None or begun.signed is not None or begun.in_error,
+                "contact_id",
+                f"a draft of this contact is open: note {note_id}",
+                "write in it, or mark it as entered in error first",
+                "open-draft",
+            )
         reasons.refuse_if_any()
+        given.beside(contact, ContactNoteBegun(client_id=facts.client_id, note_id=command.note_id))
         self.record(
             NoteDrafted(
                 contact_id=command.contact_id,

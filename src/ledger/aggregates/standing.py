@@ -7,10 +7,10 @@ Whether somebody may see the chart is another question, answered where charts ar
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ledger.aggregates.base import Actor, Aggregate, Given, handler_of
-from ledger.aggregates.vocabulary import Command
+from ledger.aggregates.vocabulary import Command, Event
 from ledger.errors import Reason, Reasons, Refused
 from ledger.policies.standing import Standing, standing_for, standings
 
@@ -32,10 +32,23 @@ def decide(aggregate: Aggregate, command: Command, given: Given) -> None:
         handler.decide(aggregate, command, given)
         return
     try:  # on a copy: only to learn what else there is to mend
-        handler.decide(deepcopy(aggregate), command, given)
+        handler.decide(deepcopy(aggregate), command, _Looking(given))
     except Refused as fault:
         raise Refused(without_repetition([*reasons.found, *fault.reasons])) from None
     reasons.refuse_if_any()
+
+
+class _Looking:
+    """What a decision may look at, with nothing recorded beside it."""
+
+    def __init__(self, given: Given) -> None:
+        self._given = given
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._given, name)
+
+    def beside(self, aggregate: Aggregate, event: Event) -> None:
+        """The command is refused: nothing happened."""
 
 
 def check_standing(reasons: Reasons, given: Given, command: Command, aggregate: Aggregate) -> None:

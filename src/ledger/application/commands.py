@@ -20,6 +20,7 @@ from ledger.aggregates.client import Client
 from ledger.aggregates.sealing import SealedBefore
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.standing import decide, without_repetition
+from ledger.aggregates.vocabulary import Event
 from ledger.application.requests import SYSTEM, Request, Result, check_envelope, log_refusal, when
 from ledger.application.shelf import Shelf
 from ledger.clock import Clock, IdSource, RandomIds, SystemClock
@@ -45,6 +46,7 @@ class _Circumstances:
     actor: Actor
     now: datetime
     occurred_at: datetime
+    also: list[Aggregate] = field(default_factory=list)
 
     @property
     def sealed(self) -> SealedBefore:
@@ -52,6 +54,11 @@ class _Circumstances:
 
     def find(self, kind: type[A], identifier: str) -> A | None:
         return self.unit.find(kind, identifier)
+
+    def beside(self, aggregate: Aggregate, event: Event) -> None:
+        self.unit.keep(aggregate)
+        aggregate.record(event, self.occurred_at)
+        self.also.append(aggregate)
 
 
 @dataclass
@@ -261,7 +268,8 @@ class Ledger:
         except Refused as fault:
             raise Refused(without_repetition(_merged(reasons.found, fault.reasons))) from None
         reasons.refuse_if_any()
-        changes = aggregate.collect_events()
+        # The command's own stream comes last: its version is the one that the command answers with.
+        changes = [change for each in (*given.also, aggregate) for change in each.collect_events()]
         context = Context(
             command_id=request.command_id,
             actor=given.actor,

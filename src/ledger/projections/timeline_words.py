@@ -128,6 +128,7 @@ WORDS: dict[type[Event], Callable[[Any], str]] = {
     c.DiagnosisResolved: lambda e: f"diagnosis resolved on {e.resolved_on}",
     k.ContactRecorded: _contact,
     k.ContactCorrected: _correction,
+    k.ContactNoteBegun: lambda e: f"a note was begun: {e.note_id}",
     k.ContactEnteredInError: lambda e: f"contact entered in error: {brief(e.reason)}",
     n.NoteDrafted: lambda e: f"{_said(e.document)} drafted for the service of {e.service_started_at.date()}",
     n.NoteContentWritten: lambda e: f"draft rewritten ({len(e.content.sections)} sections)",

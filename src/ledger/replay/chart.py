@@ -23,7 +23,13 @@ from ledger.aggregates.client_events import (
     EpisodeClosed,
     EpisodeOpened,
 )
-from ledger.aggregates.contact import ContactCorrected, ContactEnteredInError, ContactRecorded, corrected_fields
+from ledger.aggregates.contact import (
+    ContactCorrected,
+    ContactEnteredInError,
+    ContactNoteBegun,
+    ContactRecorded,
+    corrected_fields,
+)
 from ledger.aggregates.dispute import DisputeDecided, DisputeOpened, EvidenceAdded
 from ledger.aggregates.vocabulary import Event
 from ledger.errors import IntegrityFault
@@ -159,6 +165,7 @@ _PLACES: dict[type[Event], tuple[str, str]] = {
     ContactRecorded: ("contacts", ""),
     ContactCorrected: ("contacts", ""),
     ContactEnteredInError: ("contacts", ""),
+    ContactNoteBegun: ("contacts", ""),
     **dict.fromkeys(NOTE_EVENTS, ("notes", "")),
     **dict.fromkeys(PLAN_EVENTS, ("plans", "")),
     DisputeOpened: ("disputes", ""),
@@ -246,6 +253,7 @@ _CONTINUATIONS: dict[type[Event], tuple[type[Item], Callable[[Any, Any, Trace], 
     CoordinatorReleased: (Coordinator, _setting("released", lambda event, _: event)),
     DiagnosisResolved: (Diagnosis, _setting("resolved", lambda event, _: event)),
     ContactCorrected: (Contact, _corrected_contact),
+    ContactNoteBegun: (Contact, lambda item, _event, _trace: item),
     ContactEnteredInError: (Contact, _setting("in_error", lambda event, _: event.reason)),
     EvidenceAdded: (Dispute, _with_evidence),
     DisputeDecided: (Dispute, _setting("decided", lambda event, trace: Entry(event=event, by=trace))),

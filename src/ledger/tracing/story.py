@@ -14,6 +14,7 @@ from datetime import date, datetime
 from sqlalchemy import select
 
 from ledger.aggregates.access import AccessGranted, ChartShown
+from ledger.aggregates.contact import ContactNoteBegun
 from ledger.aggregates.dispute import DisputeOpened
 from ledger.aggregates.note_events import NoteDrafted
 from ledger.aggregates.policy import AGENCY_KEY, PolicyAdopted, PolicyRetired
@@ -119,7 +120,9 @@ def gather(recorder: Recorder, grant: Grant, note_id: str) -> Story:
     drafted = own[0].event if own else None
     if not isinstance(drafted, NoteDrafted):
         raise NotFound("note", note_id)
-    contact = [read(row) for row in rows if row.originator_id == drafted.contact_id]
+    # That the note was begun is said by the note.
+    about_it = [row for row in rows if row.topic != ContactNoteBegun.TYPE]
+    contact = [read(row) for row in about_it if row.originator_id == drafted.contact_id]
     disputes = [read(row) for row in rows if row.topic.startswith("dispute.")]
     about = {d.originator_id for d in disputes if isinstance(d.event, DisputeOpened) and d.event.note_id == note_id}
     adopted = _policies(recorder, grant, drafted)
