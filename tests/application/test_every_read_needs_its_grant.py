@@ -20,6 +20,7 @@ from ledger.application.commands import Ledger
 from ledger.application.reading import open_charts
 from ledger.consumers.log import LocalLog
 from ledger.consumers.runner import Runner
+from ledger.evidence import gather as evidence
 from ledger.grants import Grant, NotGranted
 from ledger.projections.access_audit import reads_of
 from ledger.projections.billing_page import live_record, month_page
@@ -27,6 +28,7 @@ from ledger.projections.caseload import board
 from ledger.projections.every import PROJECTIONS
 from ledger.projections.timeline import events_of
 from ledger.projections.timeliness import services_between
+from ledger.proof.between import Trusted
 from ledger.replay.chart import chart_as_known
 from ledger.replay.diff import diff_as_known, diff_of
 from ledger.replay.verified import read_verified
@@ -82,6 +84,14 @@ READS: dict[str, Read] = {
     "replay.diff.diff_as_known": lambda d, g: diff_as_known(d.ledger.recorder, g, d.chart, LONG_AGO).items,
     "replay.diff.diff_of": lambda d, g: (
         diff_of(d.chart, read_verified(d.ledger.recorder, d.grant, d.chart), g, LONG_AGO, 0).items
+    ),
+    "evidence.gather.gather": lambda d, g: evidence.gather(
+        d.ledger.recorder,
+        g,
+        evidence.subject_of(d.ledger.recorder, d.chart),
+        as_at=d.ledger.clock.now(),
+        zone="America/Los_Angeles",
+        trusted=Trusted(),
     ),
     "tracing.story.gather": lambda d, g: gather(d.ledger.recorder, g, d.note),
     "tracing.trace.trace_note": lambda d, g: trace_note(

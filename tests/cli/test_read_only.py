@@ -87,7 +87,7 @@ def test_what_stands_in_the_write_ahead_log_is_verified_as_well(agency: Agency, 
         reader.execute("SELECT count(*) FROM events").fetchone()
         assert late.run("record", "register-client", "--client-id", agency.new(), "--name",
                         '{"family": "Quixote", "given": "Zebulon"}', "--birth-date", "1980-05-01",
-                        actor="system:x").exit_code == 0  # fmt: skip
+                        actor="system:setup").exit_code == 0  # fmt: skip
         for part in ("", "-wal", "-shm"):
             shutil.copy(f"{running}{part}", f"{source}{part}")
         assert Path(f"{source}-wal").stat().st_size
