@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.cli.agency import Agency
@@ -23,6 +24,7 @@ from ledger.aggregates.note_events import AddAddendum, MarkNoteInError
 from ledger.aggregates.staff import PersonName, RegisterStaff
 from ledger.application import reading
 from ledger.application.reading import open_charts
+from ledger.cli.main import cli
 from ledger.cli.session import Session
 from ledger.consumers.rebuild import rows_of
 from ledger.errors import IntegrityFault, NotFound
@@ -342,6 +344,38 @@ def test_by_which_checkpoint_it_is_covered_and_a_rewritten_log_is_named(agency: 
     row = next(row for row in events(agency) if row.topic == "contact.recorded" and row.key == agency.clients[0])
     rewrite_event(agency.recorder, row.position, row.state.replace(b"T1017", b"T1016", 1))
     refused(agency, access, f"checkpoint of {first.size} events: the log does not lead to its root", "ledger verify")
+
+
+def test_a_trace_is_made_again_with_the_checkpoints_and_the_keys_of_then(agency: Agency, tmp_path: Path) -> None:
+    parties = Parties(agency.recorder, tmp_path, agency.clock)
+    events(agency)
+    parties.seal(cosigned=agency.clock.now())
+    contact = agency.service(5, "09:00", 30)
+    events(agency)
+    parties.seal(cosigned=agency.clock.now())
+    policy = tmp_path / "trust.policy"
+    policy.write_text(parties.policy, encoding="utf-8")
+    printed, access = read(agency, "trace", agency.note_of(contact), "--trust", str(policy))
+    plain, untrusting = read(agency, "trace", agency.note_of(contact))
+    assert "county" in printed
+    assert printed != plain
+    changed(agency)
+    events(agency)
+    parties.seal(cosigned=agency.clock.now())
+    found = agency.read("replay-view", access, "--trust", str(policy))
+    assert (found["shown"], found["differs"]) == (printed, [])
+    assert found["access_covered"]["words"][0]["name"] == "county"
+    assert found["access_covered"]["words"][0]["checked"]
+    without = replayed(agency, access)
+    assert without["shown"] != printed
+    assert "made then with a policy of trust (sha256:" in without["differs"][0]
+    assert replayed(agency, untrusting)["shown"] == plain
+    with_setting = CliRunner(env={"LEDGER_DATABASE": agency.url, "LEDGER_ACTOR": agency.worker})
+    done = with_setting.invoke(cli, ["trace", agency.note_of(contact)], env={"LEDGER_TRUST": str(policy)})
+    found = agency.read("replay-view", accesses(agency)[-1], "--trust", str(policy))
+    assert (found["shown"], found["differs"]) == (done.stdout, [])
+    done = with_setting.invoke(cli, ["--json", "replay-view", untrusting], env={"LEDGER_TRUST": str(policy)})
+    assert "made then without a policy of trust" in json.loads(done.stdout)["differs"][0]
 
 
 ACTIONS: dict[str, Callable[[Agency, random.Random], None]] = {

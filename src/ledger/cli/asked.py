@@ -13,6 +13,7 @@ import click
 
 from ledger.aggregates.access import Question
 from ledger.cli.period import Span
+from ledger.proof.settings import read_proof_settings
 
 #: Options that say where an answer goes; the form of the answer is recorded beside the options.
 _WHERE = frozenset(("out", "shown"))
@@ -53,6 +54,8 @@ def _names(context: click.Context) -> list[str]:
 def _words(context: click.Context) -> Iterator[str]:
     for param in context.command.params:
         value = context.params.get(param.name or "")
+        if param.name == "trust_file" and value is None:
+            value = read_proof_settings().trust  # LEDGER_TRUST makes the page as the option does
         if param.name in _WHERE or value is None or value is False:
             continue
         if isinstance(param, click.Option):

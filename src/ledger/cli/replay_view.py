@@ -25,6 +25,7 @@ from ledger.errors import IntegrityFault, LedgerError, NotFound
 from ledger.projections.every import PROJECTIONS
 from ledger.proof.between import Trusted, bracket_of
 from ledger.proof.merkle import check_inclusion, prove_inclusion
+from ledger.proof.settings import read_proof_settings
 from ledger.proof.tree import StoredTree
 from ledger.replay.shown import versions_shown
 from ledger.replay.verified import read_verified
@@ -244,11 +245,14 @@ def _made_again(
 ) -> tuple[str | None, str | None]:
     """What was shown, or why it cannot be made again."""
     command_name, options = opened.question.command, opened.question.options
+    trust = trust or read_proof_settings().trust
     if "--trust" in options:
         digest = options[options.index("--trust") + 1]
         if trust is None or digest_of_file(trust) != digest:
             trust = None
             differs.append(f"made then with a policy of trust ({digest}); give it with --trust to see the same words")
+    elif command_name == "trace" and read_proof_settings().trust is not None:
+        differs.append("made then without a policy of trust; LEDGER_TRUST names one now, whose words stand on it too")
     module, _, name = _PAGES[command_name].partition(":")
     command: click.Command = getattr(import_module(module), name)
     charts = {chart.chart_id for chart in opened.charts}
