@@ -24,6 +24,32 @@ class ChartShown(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     relationship: Label
 
 
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked, and what made the answer: enough to make the same page again, to the byte."""
+
+    # The words of the command line, without those that say where the answer goes. A default is not among them: it
+    # follows from ``asked_at`` and ``zone``. A file that was given (a policy of trust) is named by its digest.
+    command: Annotated[str, msgspec.Meta(description="the command that was given, as chart or billing rows")]
+    options: Annotated[tuple[str, ...], msgspec.Meta(description="its options and arguments, word by word")]
+    form: Annotated[str, msgspec.Meta(description="text or json as printed; .txt, .json, .html or .svg for a file")]
+    asked_at: Annotated[datetime, msgspec.Meta(description="what the page calls now")]
+    zone: Annotated[str, msgspec.Meta(description="the agency's time zone then")]
+    position: Annotated[
+        int, msgspec.Meta(description="where the views stood, or the log where the page is made from it")
+    ] = 0
+    views: Annotated[
+        dict[str, int], msgspec.Meta(description="the views that the page is made from, with their versions")
+    ] = {}
+    release: Annotated[str, msgspec.Meta(description="the release of ledger that made the page")] = ""
+    opened_with: Annotated[
+        str | None, msgspec.Meta(description="the first access of a page whose charts take several; null for one")
+    ] = None
+
+
+#: Absent in accesses recorded before questions were, and where no command line asked.
+Asked = Question | msgspec.UnsetType
+
+
 @event("access.granted")
 class AccessGranted(Event, frozen=True, kw_only=True):
     """Charts were opened to a reader. ``resource`` is what was shown (chart, note trace, billing rows, …)."""
@@ -35,6 +61,7 @@ class AccessGranted(Event, frozen=True, kw_only=True):
     charts: tuple[ChartShown, ...]
     as_known_at: datetime | None = None
     as_of: date | None = None
+    question: Asked = msgspec.UNSET
 
 
 class GrantAccess(Command, frozen=True, kw_only=True):
@@ -49,6 +76,7 @@ class GrantAccess(Command, frozen=True, kw_only=True):
     charts: tuple[ChartShown, ...]
     as_known_at: Moment | None = None
     as_of: Date | None = None
+    question: Asked = msgspec.UNSET
 
 
 class Access(Aggregate):
@@ -75,6 +103,7 @@ class Access(Aggregate):
                 charts=command.charts,
                 as_known_at=command.as_known_at,
                 as_of=command.as_of,
+                question=command.question,
             ),
             given.occurred_at,
         )

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 
-from ledger.aggregates.access import ChartShown, GrantAccess
+import msgspec
+
+from ledger.aggregates.access import ChartShown, GrantAccess, Question
 from ledger.aggregates.base import Actor
 from ledger.aggregates.client import Client
 from ledger.aggregates.staff import Staff
@@ -51,6 +53,7 @@ def open_charts(
     correlation_id: str | None = None,
     position: int | None = None,
     held_up: Mapping[str, int] | None = None,
+    question: Question | None = None,
 ) -> Grant:
     """Append the access to all these charts and return the grant to read them.
 
@@ -59,14 +62,15 @@ def open_charts(
 
     The position in the grant names the exact versions that may be shown. It is the head of the log before the access
     itself, or the last position known at ``as_known_at``; rows of a view stand where the view stands, so their reader
-    gives that ``position``, and in ``held_up`` the positions of charts that stand still at an earlier one. Raises
-    ``NotFound`` for a chart that does not exist.
+    gives that ``position``, and in ``held_up`` the positions of charts that stand still at an earlier one. A
+    ``question`` is recorded with where the views, or the log, stood. Raises ``NotFound`` for a chart that is not there.
     """
     unit = ledger.unit()
     now = ledger.clock.now()
     head = ledger.recorder.sequence()
     until = head if as_known_at is None else ledger.recorder.position_at(to_text(as_known_at))
-    position = min(head, until, until if position is None else position)
+    stood = head if position is None else min(head, position)
+    position = min(until, stood)
     stands = {chart_id: min(position, at) for chart_id, at in (held_up or {}).items()}
     actor = ledger.actor(unit, reader, now.astimezone(ledger.zone))
     charts = sorted(set(chart_ids))
@@ -75,9 +79,13 @@ def open_charts(
         if unit.find(Client, chart_id) is None:
             raise NotFound("chart", chart_id)
     day = now.astimezone(ledger.zone).date()
+    starts = range(0, len(charts) or 1, CHARTS_PER_EVENT)
+    access_ids = [ledger.ids.new() for _ in starts]
+    first = access_ids[0] if len(starts) > 1 else None
+    asked = None if question is None else msgspec.structs.replace(question, position=stood, opened_with=first)
     commands = [
         GrantAccess(
-            access_id=ledger.ids.new(),
+            access_id=access_id,
             surface=surface,
             resource=resource,
             purpose=purpose,
@@ -91,8 +99,9 @@ def open_charts(
             ),
             as_known_at=as_known_at,
             as_of=as_of,
+            question=msgspec.UNSET if asked is None else asked,
         )
-        for start in range(0, len(charts) or 1, CHARTS_PER_EVENT)
+        for access_id, start in zip(access_ids, starts, strict=True)
     ]
     unit.give_back(appended=True)
     ledger.execute_batch(

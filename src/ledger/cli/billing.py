@@ -33,7 +33,7 @@ from ledger.projections.billing_page import (
 )
 from ledger.projections.coverage import coverage
 from ledger.projections.policies import policies
-from ledger.projections.staffing import StaffMember, live_staff
+from ledger.projections.staffing import StaffMember, live_staff, staffing
 
 _VIEWS = (billing_view, coverage, policies)
 Only = Literal["claimable", "blocked"]
@@ -107,8 +107,8 @@ def rows(
         then = _record(known, span)
     now, also_parked, shown = _now(session, span, as_known_at, then)
     parked |= also_parked
-    with session.recorder.reading() as connection:
-        staff = live_staff(connection)
+    with session.one_moment(staffing) as people:
+        staff = live_staff(people.connection)
     after = month_page(now, span.first, span.last, staff_id=staff_id, client_id=client_id, status=only)
     if then is None:
         _emit_rows(session, span, after, staff, as_known_at, parked, out, shown)

@@ -11,7 +11,7 @@ from ledger.cli.named import Id, ProgramName, check_known
 from ledger.cli.session import Day, Session, pass_session
 from ledger.policies.caseload import band
 from ledger.projections import caseload as view
-from ledger.projections.staffing import live_staff
+from ledger.projections.staffing import live_staff, staffing
 
 
 @click.command()
@@ -27,11 +27,11 @@ def caseload(session: Session, staff_id: str | None, program: str | None, day: d
       ledger --as STAFF caseload
       ledger --as STAFF --json caseload --program psc --on 2025-11-01
     """
-    day = day or session.ledger.clock.now().astimezone(session.ledger.zone).date()
+    day = day or session.now.astimezone(session.ledger.zone).date()
     session.actor  # noqa: B018 - refuse before any work when nobody says who reads
     check_known(session, staff_id=staff_id)
     session.catch_up()
-    with session.one_moment(view.caseload) as shown:
+    with session.one_moment(view.caseload, staffing) as shown:
         charts = view.charts_on(shown.connection, day, staff_id, program)
         grant = session.grant(charts, "caseload", as_of=day, shown=shown)
         rows = view.board(shown.connection, grant, day, staff_id, program)

@@ -46,7 +46,7 @@ def evidence(session: Session, subject: str, out: Path, trust_file: Path | None)
     session.recorder.sequence()
     found = subject_of(session.recorder, subject)
     grant = session.grant([found.chart_id], f"evidence of {found.kind} {found.id}")
-    now, zone = session.ledger.clock.now(), str(session.ledger.zone)
+    now, zone = session.now, str(session.ledger.zone)
     gathered = gather(session.recorder, grant, found, as_at=now, zone=zone, trusted=trusted)
     content, manifest = bundle(session.recorder, gathered)
     try:

@@ -58,6 +58,7 @@ def fold_until(session: Session, projections: Iterable[Projection[Any]], positio
     ``IntegrityFault`` naming the first event that is not what was recorded.
     """
     views = tuple(projections)
+    session.views |= {view.name: view.version for view in views}
     concerned = frozenset(event_type for view in views for event_type in view.event_types)
     known = Known(position, {view.name: Folding(view) for view in views})
     after = 0

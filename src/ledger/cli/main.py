@@ -50,6 +50,7 @@ COMMANDS = {
     "supervision": "ledger.cli.supervision:supervision",
     "chart": "ledger.cli.chart:chart",
     "access-audit": "ledger.cli.audit:access_audit",
+    "replay-view": "ledger.cli.replay_view:replay_view",
     "simulate": "ledger.cli.simulate:simulate",
     "seal": "ledger.cli.seal:seal",
     "tlog": "ledger.cli.tlog:tlog",

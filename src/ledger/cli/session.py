@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from ledger.application.commands import Ledger, Request, Result
 from ledger.application.reading import open_charts
 from ledger.application.requests import unfit_label
+from ledger.cli.asked import question_of
 from ledger.clock import Clock, RandomIds, unfit
 from ledger.consumers.generations import at_one_moment
 from ledger.consumers.log import LocalLog
@@ -64,6 +65,8 @@ class Session:
             raise BadInput(f"--correlation-id: {fault}")
         self.as_json = as_json
         self._writes = True
+        #: The views that this command has read, with their versions: an access event names them.
+        self.views: dict[str, int] = {}
         self.clock: Clock | None = None
         structlog.contextvars.bind_contextvars(correlation_id=self.correlation_id)
 
@@ -85,6 +88,11 @@ class Session:
     @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.recorder, clock=self.clock, zone=self.settings.zone)
+
+    @cached_property
+    def now(self) -> datetime:
+        """What this command calls now: one moment, however long it works."""
+        return self.ledger.clock.now()
 
     @cached_property
     def runner(self) -> Runner:
@@ -114,7 +122,20 @@ class Session:
         as_of: date | None = None,
         shown: Shown | None = None,
     ) -> Grant:
-        """Record the access, then hand out the grant to what is ``shown``; see ``application.reading``."""
+        """Record the access with what was asked, then hand out the grant to what is ``shown``."""
+        stands = None if shown is None else (shown.position, shown.held_up)
+        return self.open(charts, resource, as_known_at=as_known_at, as_of=as_of, stands=stands)
+
+    def open(
+        self,
+        charts: Iterable[str],
+        resource: str,
+        *,
+        as_known_at: datetime | None = None,
+        as_of: date | None = None,
+        stands: tuple[int, dict[str, int]] | None = None,
+    ) -> Grant:
+        """As :meth:`grant`, for what stands at a position, and some charts at earlier ones: ``application.reading``."""
         return open_charts(
             self.ledger,
             charts,
@@ -125,13 +146,15 @@ class Session:
             as_known_at=as_known_at,
             as_of=as_of,
             correlation_id=self.correlation_id,
-            position=None if shown is None else shown.position,
-            held_up=None if shown is None else shown.held_up,
+            position=None if stands is None else stands[0],
+            held_up=None if stands is None else stands[1],
+            question=question_of(self.now, str(self.ledger.zone), self.views, as_json=self.as_json),
         )
 
     @contextmanager
     def one_moment(self, *views: Projection[Any]) -> Iterator[Shown]:
         """Read views as they stand at one moment, whatever is recorded and applied meanwhile."""
+        self.views |= {view.name: view.version for view in views}
         with at_one_moment(self.recorder.engine) as connection:
             position = self.runner.only(*views).place(connection)
             names = {view.name for view in views}

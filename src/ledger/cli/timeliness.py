@@ -20,7 +20,7 @@ from ledger.projections import timeliness as view
 from ledger.projections.folding import fold_all
 from ledger.projections.note_review import AS_ADOPTED, LateNote, StaffReview, reading_name, review
 from ledger.projections.service_notes import Rated, ServiceNote
-from ledger.projections.staffing import live_staff
+from ledger.projections.staffing import live_staff, staffing
 from ledger.replay.verified import read_verified
 from ledger.store.checked import read_checked
 from ledger.tracing.page import Page, Section, Table, as_text
@@ -51,7 +51,7 @@ def timeliness(
     refuse_future(session, "--as-known-at", as_known_at)
     check_known(session, staff_id=staff_id)
     session.catch_up()
-    with session.one_moment(view.timeliness, policy_view.policies) as shown:
+    with session.one_moment(view.timeliness, policy_view.policies, staffing) as shown:
         charts = view.charts_between(shown.connection, first, last, staff_id)
         if as_known_at is None:
             grant = session.grant(charts, "timeliness", shown=shown)
@@ -62,7 +62,7 @@ def timeliness(
             rows, adoptions = _as_known(session, grant, charts, first, last, staff_id)
         names = Names({who: one.name for who, one in live_staff(shown.connection).items()})
     rows = [row for row in rows if program in (None, row.program)]
-    as_at = as_known_at or session.ledger.clock.now()
+    as_at = as_known_at or session.now
     found = review(rows, adoptions, as_at)
     local = as_at.astimezone(session.ledger.zone)
     session.emit(

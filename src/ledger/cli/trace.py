@@ -65,7 +65,7 @@ def trace(
     chart_id = chart_of_note(session.recorder, note_id)
     grant = session.grant([chart_id], "trace" if out is None else "trace file", as_known_at=as_known_at)
     zone = str(session.ledger.zone)
-    now = session.ledger.clock.now()
+    now = session.now
     found = trace_note(session.recorder, grant, note_id, as_at=now, zone=zone, trusted=trusted)
     _deliver(session, found, told(found), lambda: trace_picture(found), out)
 

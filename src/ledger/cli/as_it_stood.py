@@ -1,0 +1,212 @@
+"""The record as it stood at an access: a throwaway store with the log up to there, in which a page is made again.
+
+The page is made by the very command that made it, with the clock, the time zone and the views of then. Its store is a
+file in a folder of its own that is removed afterwards: nothing of the live store is written, switched or sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+from eventsourcing.persistence import IntegrityError
+from sqlalchemy import column, insert, select, table
+
+from ledger.aggregates.access import ChartShown, Question
+from ledger.cli.session import Session, to_json
+from ledger.clock import ManualClock, to_text
+from ledger.consumers.log import LocalLog
+from ledger.consumers.runner import Runner
+from ledger.errors import IntegrityFault, LedgerError
+from ledger.grants import Grant
+from ledger.printable import safe
+from ledger.projections.every import PROJECTIONS
+from ledger.projections.staffing import staffing
+from ledger.settings import Settings
+from ledger.store.checked import check_leaf
+from ledger.store.envelope import StoredRow
+from ledger.store.recorder import Recorder
+
+_BATCH = 5000
+_CHECKPOINTS = table("checkpoints", *(column(name) for name in ("size", "root", "note", "sealed_at")))
+_TILES = table("tiles", *(column(name) for name in ("level", "number", "hashes", "root")))
+_COSIGNATURES = table("cosignatures", *(column(name) for name in ("size", "witness", "line", "received_at")))
+_TIMESTAMPS = table("timestamps", *(column(name) for name in ("size", "authority", "token", "received_at")))
+
+
+class NotTheSame(LedgerError):
+    """The page that can be made now is not the one that the access event tells of."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An access as the replay needs it: its place, who read, which charts at which positions, what was asked."""
+
+    access_id: str
+    position: int
+    recorded_at: str
+    reader_id: str
+    purpose: str
+    charts: tuple[ChartShown, ...]
+    as_known_at: datetime | None
+    as_of: date | None
+    question: Question
+
+
+class AsItStood(Session):
+    """A session in the record as it stood: it reads the throwaway store, and what it prints is kept."""
+
+    def __init__(self, opened: Opened, folder: Path, correlation_id: str) -> None:
+        question = opened.question
+        super().__init__(
+            Settings(database=f"sqlite:///{folder / 'stood.db'}", zone=question.zone),
+            actor=opened.reader_id,
+            purpose=opened.purpose,
+            correlation_id=correlation_id,
+            as_json=question.form == "json",
+        )
+        self.opened = opened
+        self.clock = ManualClock(question.asked_at)
+        self.printed = ""
+
+    @cached_property
+    def runner(self) -> Runner:
+        """The views of the page, made as at the position where they stood."""
+        wanted = {*self.opened.question.views, staffing.name}
+        views = [view for view in PROJECTIONS if view.name in wanted]
+        runner = Runner(self.recorder.engine, LocalLog(self.recorder), views)
+        runner.until = self.opened.question.position
+        runner.prepare()
+        runner.catch_up()
+        return runner
+
+    def catch_up(self) -> None:
+        """The views are made for this page, as they stood."""
+        self.runner  # noqa: B018 - made here
+
+    def open(
+        self,
+        charts: Iterable[str],
+        resource: str,
+        *,
+        as_known_at: datetime | None = None,
+        as_of: date | None = None,
+        stands: tuple[int, dict[str, int]] | None = None,
+    ) -> Grant:
+        """The grant of then: its access event is in the log. Raises ``NotTheSame`` where the charts are others."""
+        opened = self.opened
+        named = {chart.chart_id: chart.position for chart in opened.charts}
+        asked = set(charts)
+        if asked != named.keys():
+            raise NotTheSame(
+                f"the page that this release makes shows {len(asked)} charts, and the access event names {len(named)}: "
+                f"{len(asked - named.keys())} that it does not name, {len(named.keys() - asked)} that are not shown"
+            )
+        position = opened.question.position
+        if opened.as_known_at is not None:
+            position = min(position, self.recorder.position_at(to_text(opened.as_known_at)))
+        held_up = {} if stands is None else stands[1]
+        others = [chart_id for chart_id in named if min(position, held_up.get(chart_id, position)) != named[chart_id]]
+        if others:
+            raise NotTheSame(
+                f"chart {others[0]} was shown as at position {named[others[0]]}, where its rows stood still; this "
+                "release applies the event that it stood still at"
+            )
+        return Grant(
+            access_id=opened.access_id,
+            reader_id=opened.reader_id,
+            purpose=opened.purpose,
+            charts=frozenset(named),
+            position=position,
+            as_known_at=opened.as_known_at,
+            as_of=opened.as_of,
+        )
+
+    def emit(self, data: Any, text: Callable[[], str]) -> None:
+        """Keep what is printed, as it is printed."""
+        self.printed = f"{to_json(data) if self.as_json else safe(text().rstrip(chr(10)))}\n"
+
+
+@contextmanager
+def as_it_stood(live: Session, opened: Opened, used: Callable[[StoredRow], bool]) -> Iterator[AsItStood]:
+    """A throwaway store with the log before an access, where each event that is ``used`` holds against its leaf hash.
+
+    Raises ``IntegrityFault`` naming the first event that does not, or that is missing.
+    """
+    with TemporaryDirectory(prefix="ledger-replay-") as name:
+        stood = AsItStood(opened, Path(name), live.correlation_id)
+        try:
+            with live.progress("Reading the log", opened.position) as advance:
+                _copy_log(live.recorder, stood.recorder, opened.position - 1, used, advance)
+            _copy_sealed(live.recorder, stood.recorder, opened.position - 1, opened.recorded_at)
+            yield stood
+        finally:
+            stood.close()
+
+
+def shown_again(stood: AsItStood, command: click.Command, trust: Path | None = None) -> str:
+    """What the command prints, or writes into its file, in the record as it stood; to the byte."""
+    question = stood.opened.question
+    words = _given_again(question.options, trust)
+    file = Path(stood.settings.database.removeprefix("sqlite:///")).with_name(f"shown{question.form}")
+    if question.form.startswith("."):
+        words += ["--out", str(file)]
+    command.main(words, prog_name="ledger", standalone_mode=False, obj=stood)
+    return file.read_text(encoding="utf-8") if question.form.startswith(".") else stood.printed
+
+
+def _given_again(options: Sequence[str], trust: Path | None) -> list[str]:
+    """The words of then; in the place of a file that was named by its digest stands the file given now, if any."""
+    words = list(options)
+    if "--trust" in words:
+        at = words.index("--trust")
+        words[at : at + 2] = [] if trust is None else ["--trust", str(trust)]
+    return words
+
+
+def _copy_log(
+    live: Recorder, into: Recorder, until: int, used: Callable[[StoredRow], bool], advance: Callable[[int], None]
+) -> None:
+    after, recorded_at = 0, ""
+    while after < until:
+        rows = live.read_log(after, _BATCH, until=until)
+        for expected, row in enumerate(rows, start=after + 1):
+            if row.position != expected:
+                raise IntegrityFault(f"position {expected} is missing from the log; run: ledger verify")
+            if row.recorded_at < recorded_at:
+                raise IntegrityFault(f"event {row.event_id} (log position {row.position}) is out of the order of time")
+            recorded_at = row.recorded_at
+            if used(row):
+                check_leaf(row)
+        if not rows:
+            raise IntegrityFault(f"position {after + 1} is missing from the log; run: ledger verify")
+        try:
+            into.restore(rows)
+        except IntegrityError as fault:
+            raise IntegrityFault(f"the log after position {after} is no log: {fault}; run: ledger verify") from fault
+        advance(len(rows))
+        after = rows[-1].position
+
+
+def _copy_sealed(live: Recorder, into: Recorder, head: int, until: str) -> None:
+    """What was sealed, cosigned and stamped by then, for the pages that tell of it."""
+    wanted = (
+        (_CHECKPOINTS, _CHECKPOINTS.c.sealed_at <= until, _CHECKPOINTS.c.size <= head),
+        (_COSIGNATURES, _COSIGNATURES.c.received_at <= until, _COSIGNATURES.c.size <= head),
+        (_TIMESTAMPS, _TIMESTAMPS.c.received_at <= until, _TIMESTAMPS.c.size <= head),
+    )
+    with live.reading() as reading, into.engine.execution_options(ledger_write=True).begin() as writing:
+        for source, *only in wanted:
+            rows = [dict(row) for row in reading.execute(select(*source.c).where(*only)).mappings()]
+            if rows:
+                writing.execute(insert(source), rows)
+        for row in reading.execute(select(*_TILES.c).order_by(_TILES.c.level, _TILES.c.number)).mappings():
+            if (row["number"] + 1) << 8 * (row["level"] + 1) <= head:
+                writing.execute(insert(_TILES), dict(row))
