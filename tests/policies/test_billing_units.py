@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.policies import billing_day
 from ledger.policies.billing import (
     BillingLine,
     Interval,
@@ -23,6 +25,7 @@ from ledger.policies.billing import (
     overlaps,
     provider_day,
 )
+from ledger.policies.billing_programs import finding
 from ledger.policies.credentials import Credential
 from ledger.policies.service_codes import combine_readings, unit_rule, units_for
 
@@ -153,9 +156,12 @@ def test_the_combined_line_is_checked_against_the_days_maximum() -> None:
 START = datetime.fromisoformat("2026-11-20T09:00:00-08:00")
 
 
-def interval(name: str, start: int, end: int, provider: str = "staff-1", session: str | None = None) -> Interval:
+def interval(
+    name: str, start: int, end: int, provider: str = "staff-1", session: str | None = None, client: str | None = None
+) -> Interval:
     return Interval(
         contact_id=name,
+        client_id=client or f"client of {name}",
         provider_id=provider,
         started_at=START + timedelta(minutes=start),
         ended_at=START + timedelta(minutes=end),
@@ -174,9 +180,15 @@ def test_a_group_session_and_other_providers_do_not_overlap() -> None:
     assert overlaps([interval("a", 0, 60), interval("b", 0, 60, provider="staff-2")]) == ()
 
 
+def test_one_client_twice_in_one_group_session_is_one_hour_recorded_twice() -> None:
+    (found,) = overlaps([interval(name, 0, 60, session="g", client="client-1") for name in ("a", "b")])
+    assert (found.first, found.second, found.minutes) == ("a", "b", 60)
+
+
 def test_intervals_compare_as_instants_whatever_their_offsets() -> None:
     utc = Interval(
         contact_id="b",
+        client_id="client of b",
         provider_id="staff-1",
         started_at=datetime.fromisoformat("2026-11-20T17:15:00+00:00"),
         ended_at=datetime.fromisoformat("2026-11-20T18:00:00+00:00"),
@@ -239,6 +251,23 @@ def test_an_add_on_needs_its_primary() -> None:
     interpreter = lines(service("a", 60, "T1013"), service("b", 30, "T1017"))
     assert [finding.code for finding in day_findings(interpreter)] == ["add-on-above-primary"]
     assert day_findings(lines(service("a", 30, "T1013"), service("b", 30, "T1017"))) == ()
+
+
+def test_what_is_found_between_services_has_its_row_in_the_table() -> None:
+    """A code without a row would stop the whole month's page."""
+    tree = ast.parse(Path(billing_day.__file__).read_text(encoding="utf-8"))
+    keywords = [
+        keyword.value
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "DayFinding"
+        for keyword in call.keywords
+        if keyword.arg == "code"
+    ]
+    codes = {value.value for value in keywords if isinstance(value, ast.Constant)}
+    assert {"overlap", "direct-over-eight-hours"} <= codes
+    for code in codes:
+        block, flag = finding(code, "words", "", DAY)
+        assert (block or flag) is not None
 
 
 def test_the_eight_hours_are_those_of_a_persons_day_over_all_clients() -> None:

@@ -27,9 +27,13 @@ from ledger.policies.service_codes import (
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
-    """When one provider was with someone. Members of one group session share ``session_id`` and do not overlap."""
+    """When one provider was with someone. Members of one group session share ``session_id`` and do not overlap.
+
+    The same client twice in one session is no group: it is the one hour recorded twice.
+    """
 
     contact_id: str
+    client_id: str
     provider_id: str
     started_at: datetime
     ended_at: datetime
@@ -67,7 +71,7 @@ def overlaps(intervals: Iterable[Interval]) -> tuple[Overlap, ...]:
             for second in own[index + 1 :]:
                 if second.started_at >= first.ended_at:
                     break
-                if first.session_id is not None and first.session_id == second.session_id:
+                if first.session_id == second.session_id is not None and first.client_id != second.client_id:
                     continue
                 shared = (min(first.ended_at, second.ended_at) - second.started_at).total_seconds()
                 if shared <= 0:
@@ -103,6 +107,7 @@ def provider_day(services: Sequence[ServiceFacts]) -> tuple[DayFinding, ...]:
         for pair in overlaps(
             Interval(
                 contact_id=service.contact_id,
+                client_id=service.client_id,
                 provider_id=service.provider_id,
                 started_at=service.started_at,
                 ended_at=service.ended_at,
