@@ -41,11 +41,11 @@ def test_the_bundle_is_checked_by_the_file_inside_it_in_an_interpreter_that_has_
     assert (done.returncode, done.stderr) == (0, "")
     said = done.stdout
     assert (
-        "15 events stand, as they are here, in the log of 17 whose checkpoint is signed by agency.example.org" in said
+        "16 events stand, as they are here, in the log of 18 whose checkpoint is signed by agency.example.org" in said
     )
     assert "1 signatures of notes are bound to the content that is here" in said
     assert (
-        "note.signed at position 14, claimed 2026-11-23T22:40:00.000000Z: signed not before 2026-11-24 16:30:00Z "
+        "note.signed at position 15, claimed 2026-11-23T22:40:00.000000Z: signed not before 2026-11-24 16:30:00Z "
         "(county.example.gov/w), not after 2026-11-24 17:06:00Z (county.example.gov/w); "
         "THE CLAIMED TIME IS CONTRADICTED"
     ) in said
@@ -71,7 +71,7 @@ def test_a_wrong_key_is_a_wrong_call_or_a_fault(case: Case, note_zip: bytes, tmp
     assert run_verifier(tmp_path, VERIFIER, "note.zip", "--vkey", witness).returncode == 2
     other = run_verifier(tmp_path, VERIFIER, "note.zip", "--vkey", new_key("agency.example.org/ledger").public.vkey)
     assert other.returncode == 1
-    assert "FAULT  checkpoints/00000017.note: it is not signed by the log's key" in other.stdout
+    assert "FAULT  checkpoints/00000018.note: it is not signed by the log's key" in other.stdout
     stranger = new_key("stranger.example.org/w", COSIGNATURE).public.vkey
     silent = run_verifier(tmp_path, VERIFIER, "note.zip", *case.keys, "--witness", stranger)
     assert silent.returncode == 0
@@ -124,7 +124,7 @@ def test_what_is_not_sealed_is_said_to_be_unproved(tmp_path: Path) -> None:
     done = run_verifier(tmp_path, VERIFIER, "note.zip", *case.keys)
     assert done.returncode == 0
     assert "NOT PROVED  anything of 1 events that no checkpoint covers yet" in done.stdout
-    assert "note.addendum_added at position 18" in done.stdout
+    assert "note.addendum_added at position 19" in done.stdout
     assert "nothing of when it was signed, it is not sealed" in done.stdout
 
 
@@ -246,7 +246,7 @@ def test_the_command_records_the_read_and_writes_the_bundle(tmp_path: Path, monk
     last = read(case.clinic.recorder.read_log(0, 1000)[-1])
     assert isinstance(last.event, AccessGranted)
     assert (last.originator_id, last.event.resource) == (said["access_id"], f"evidence of note {case.clinic.note}")
-    assert (said["events"], said["sealed"], said["checkpoint"]) == (15, 15, 17)
+    assert (said["events"], said["sealed"], said["checkpoint"]) == (16, 16, 18)
     assert out.stat().st_mode & 0o777 == 0o600
     checked = run_verifier(tmp_path, VERIFIER, out, *case.keys, "--manifest", said["manifest_sha256"])
     assert checked.returncode == 0

@@ -148,7 +148,8 @@ def test_a_role_that_may_only_insert_and_select_is_enough(postgres: PostgresServ
     with owner.begin() as connection:
         connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN")
         connection.exec_driver_sql(f"GRANT INSERT, SELECT ON events, log_order TO {role}")
-        connection.exec_driver_sql(f"GRANT SELECT ON log, alembic_version TO {role}")
+        connection.exec_driver_sql(f"GRANT SELECT ON log, alembic_version, checkpoints TO {role}")
+        connection.exec_driver_sql(f"GRANT SELECT ON cosignatures, timestamps TO {role}")
     recorder = opened(make_url(url).set(username=role).render_as_string(hide_password=False))
     with recorder.reading() as connection:
         assert connection.scalar(text("SELECT current_user")) == role
