@@ -71,7 +71,7 @@ def test_the_image_is_of_this_release() -> None:
 
 
 def test_one_service_builds_the_image_and_the_others_wait_for_it_and_pull_nothing() -> None:
-    """Two that build one tag end with `image … already exists`; one that is not built and may be pulled is looked for."""
+    """Two that build one tag end with `image … already exists`; one that may be pulled is looked for elsewhere."""
     assert [name for name, service in SERVICES.items() if "build" in service] == ["setup"]
     assert {SERVICES[name]["pull_policy"] for name in OURS} == {"never"}
     for name in OURS - {"setup"}:
@@ -267,6 +267,20 @@ def test_a_unit_runs_a_command_that_there_is_with_settings_that_are_known(unit: 
     assert ("LEDGER_SEAL_KEY" in named) == (words[1] == "seal")
     assert ("Restart", "always") in settings
     assert ("NoNewPrivileges", "yes") in settings
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_a_unit_says_where_its_kafka_is_and_how_its_user_comes_to_the_secrets(unit: Path) -> None:
+    """Root alone reads the files under /etc/ledger; the user of the unit reads what systemd hands it."""
+    words = unit.read_text(encoding="utf-8")
+    comment = words.partition("[Unit]")[0]
+    assert "LEDGER_KAFKA" in comment
+    offered = [line[1:].partition("=") for line in words.splitlines() if re.match(r"#[A-Z]\w+=", line)]
+    credentials = {value.partition(":")[0] for name, _, value in offered if name == "LoadCredential"}
+    settings = dict(value.split("=%d/") for name, _, value in offered if name == "Environment")
+    assert settings == {"LEDGER_KAFKA_PASSWORD_FILE": "kafka-password", "LEDGER_KAFKA_KEY": "kafka-key"}
+    assert settings.keys() <= set(KNOWN)
+    assert credentials == set(settings.values())
 
 
 def test_there_is_a_unit_for_each_process() -> None:

@@ -241,7 +241,7 @@ def begin_era(engine: Engine) -> bool:
     """Begin a new era where the events came from another server's dump; True when one had to begin.
 
     It looks first: where nothing has to begin, a reader in a long transaction (``pg_dump``) is not waited for, and no
-    writer behind it. The lock is for the change, and under it the answer is asked for again: another may have been here.
+    writer behind it. The lock is for the change, and under it the question is asked again: another may have been first.
     """
     with engine.connect() as connection:
         if not connection.execute(text(_ERA)).one().foreign_ids:
