@@ -80,11 +80,12 @@ def check_keeper(connection: Connection) -> None:
 def lock_views(connection: Connection) -> None:
     """One process at a time makes or switches tables of views (SQLite's write lock does the same).
 
-    It is the keeper's; another role is refused (:func:`check_keeper`).
+    It is the keeper's; another role is refused (:func:`check_keeper`). All locks of the views have two keys, so that it
+    needs no right to those with one, of which the sequencer's is one (``deploy/roles.sql``).
     """
     check_keeper(connection)
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(1818583912)")
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(1818583912, 0)")
 
 
 def lock_generation(connection: Connection, stand: Stand) -> None:
