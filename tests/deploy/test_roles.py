@@ -153,6 +153,9 @@ def test_the_bookkeeping_of_the_views_is_the_projectors_whoever_migrates(fresh: 
         assert found == [(name, "views", "ledger_projector") for name in sorted(METADATA.tables)]
         connection.execute("DROP TABLE deliveries, timestamps, cosignatures, tiles, checkpoints")
         connection.execute("DROP FUNCTION checkpoints_grow, tiles_in_turn")
+        connection.execute("CREATE INDEX events_chart ON events (chart_id)")
+        connection.execute("CREATE INDEX log_order_recorded ON log_order (recorded_at)")
+        connection.execute("ALTER TABLE log_order ADD FOREIGN KEY (ticket) REFERENCES events (ticket)")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.execute("INSERT INTO views.projection_live VALUES ('x', 1, 1)")
         connection.execute("REVOKE ledger_projector FROM ledger_owner")
