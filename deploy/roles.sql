@@ -46,3 +46,28 @@ GRANT USAGE ON SCHEMA views TO ledger_owner, ledger_writer, ledger_relay, ledger
 -- Views come and go with rebuilds: whatever the projector makes may be read by those who read, and by nobody else.
 ALTER DEFAULT PRIVILEGES FOR ROLE ledger_projector IN SCHEMA views
     GRANT SELECT ON TABLES TO ledger_owner, ledger_writer, ledger_relay, ledger_sealer, ledger_reader;
+
+-- What everybody may do in a new database and nobody needs here. A function that the projector made would work with the
+-- rights of whoever reads a view that calls it, a writer's as well: so the owner alone makes any, in migrations.
+REVOKE USAGE ON LANGUAGE sql, plpgsql FROM PUBLIC;
+GRANT USAGE ON LANGUAGE plpgsql TO ledger_owner;
+ALTER DEFAULT PRIVILEGES FOR ROLE ledger_projector REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+-- The server's own functions that do something although they are only selected, so that a view, too, could call them:
+-- locks that keep others from giving places, large objects, notices, and settings (a search_path that lasts).
+DO $$
+DECLARE
+    one regprocedure;
+BEGIN
+    FOR one IN
+        SELECT oid FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+        AND (proname ~ '^(pg_(try_)?advisory_|lo_)' OR proname IN ('loread', 'lowrite', 'pg_notify', 'set_config'))
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', one);
+    END LOOP;
+END $$;
+-- Locks with one key: migrating and restoring, giving places, sealing. With two: keeping and rebuilding the views.
+GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(bigint) TO ledger_owner, ledger_relay, ledger_sealer;
+GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(integer, integer), pg_try_advisory_lock(integer, integer)
+    TO ledger_projector;
+-- pg_dump sets its path with it; a rebuild its name, which another one is told.
+GRANT EXECUTE ON FUNCTION set_config(text, text, boolean) TO ledger_owner, ledger_projector;

@@ -24,7 +24,7 @@ DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 ONE_SHOT = {name for name, service in SERVICES.items() if service["restart"] == "no"}
-OURS = {name for name, service in SERVICES.items() if "build" in service}
+OURS = {name for name, service in SERVICES.items() if service["image"].startswith("ledger:")}
 #: Which database role each of our services works as.
 ROLE = {
     "setup": "ledger_owner",
@@ -68,6 +68,16 @@ def test_the_image_is_of_this_release() -> None:
     release = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
     assert release is not None
     assert {SERVICES[name]["image"] for name in OURS} == {f"ledger:{release.group(1)}"}
+
+
+def test_one_service_builds_the_image_and_the_others_wait_for_it_and_pull_nothing() -> None:
+    """Two that build one tag end with `image … already exists`; one that may be pulled is looked for elsewhere."""
+    assert [name for name, service in SERVICES.items() if "build" in service] == ["setup"]
+    assert {SERVICES[name]["pull_policy"] for name in OURS} == {"never"}
+    for name in OURS - {"setup"}:
+        assert SERVICES[name]["image"] == SERVICES["setup"]["image"]
+        assert "setup" in SERVICES[name]["depends_on"]
+    assert "profiles" not in SERVICES["setup"]
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
@@ -219,7 +229,7 @@ def test_kafka_is_set_as_the_doctor_asks() -> None:
 
 
 def test_the_image_is_made_of_files_that_there_are() -> None:
-    build = SERVICES["relay"]["build"]
+    build = SERVICES["setup"]["build"]
     context = (DEPLOY / build["context"]).resolve()
     assert context == ROOT
     dockerfile = context / build["dockerfile"]
@@ -257,6 +267,20 @@ def test_a_unit_runs_a_command_that_there_is_with_settings_that_are_known(unit: 
     assert ("LEDGER_SEAL_KEY" in named) == (words[1] == "seal")
     assert ("Restart", "always") in settings
     assert ("NoNewPrivileges", "yes") in settings
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_a_unit_says_where_its_kafka_is_and_how_its_user_comes_to_the_secrets(unit: Path) -> None:
+    """Root alone reads the files under /etc/ledger; the user of the unit reads what systemd hands it."""
+    words = unit.read_text(encoding="utf-8")
+    comment = words.partition("[Unit]")[0]
+    assert "LEDGER_KAFKA" in comment
+    offered = [line[1:].partition("=") for line in words.splitlines() if re.match(r"#[A-Z]\w+=", line)]
+    credentials = {value.partition(":")[0] for name, _, value in offered if name == "LoadCredential"}
+    settings = dict(value.split("=%d/") for name, _, value in offered if name == "Environment")
+    assert settings == {"LEDGER_KAFKA_PASSWORD_FILE": "kafka-password", "LEDGER_KAFKA_KEY": "kafka-key"}
+    assert settings.keys() <= set(KNOWN)
+    assert credentials == set(settings.values())
 
 
 def test_there_is_a_unit_for_each_process() -> None:

@@ -20,6 +20,7 @@ from ledger.consumers.runner import Behind, Runner, WrongVersion
 from ledger.consumers.tables import METADATA
 from ledger.projections.every import PROJECTIONS
 from ledger.store.database import HEAD_REVISION, open_store
+from ledger.store.postgres import SEQUENCER_LOCK
 
 ROLES = ("ledger_owner", "ledger_writer", "ledger_relay", "ledger_sealer", "ledger_projector", "ledger_reader")
 DAILY = ROLES[1:]
@@ -42,6 +43,13 @@ NEVER = (
     "CREATE ROLE another",
     "GRANT ledger_owner TO CURRENT_USER",
     "COPY events TO PROGRAM 'cat'",
+    "CREATE FUNCTION views.mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    "CREATE FUNCTION views.mine() RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+    "DO 'BEGIN END'",
+    "SELECT pg_advisory_lock(1818583143)",
+    "SELECT pg_try_advisory_xact_lock_shared(1818583143)",
+    "SELECT lo_from_bytea(0, '')",
+    "SELECT pg_notify('a', 'b')",
 )
 #: What belongs to one role alone.
 APPEND = "INSERT INTO events (stream_id) VALUES ('x')"
@@ -60,12 +68,19 @@ VIEWS = (
     "CREATE TABLE views.mine (a integer)",
     "INSERT INTO projection_live VALUES ('x', 1, 1)",
 )
+#: The sequencer's lock, and one of the views' locks; a path that would last after the view that set it.
+KEEP_FROM_PLACING = f"SELECT pg_advisory_xact_lock({SEQUENCER_LOCK})"
+KEEP_FROM_VIEWS = "SELECT pg_advisory_xact_lock(1818583913, 1)"
+SET_PATH = "SELECT set_config('search_path', 'views, public', false)"
 OWN = {
-    "ledger_writer": (PLACE, *SEALS, *VIEWS),
-    "ledger_relay": (APPEND, *SEALS, *VIEWS),
-    "ledger_sealer": (APPEND, PLACE, "DELETE FROM checkpoints", "UPDATE tiles SET root = root", *VIEWS),
-    "ledger_projector": (APPEND, PLACE, *SEALS),
-    "ledger_reader": (APPEND, PLACE, *SEALS, *VIEWS),
+    "ledger_writer": (PLACE, *SEALS, *VIEWS, KEEP_FROM_PLACING, KEEP_FROM_VIEWS, SET_PATH),
+    "ledger_relay": (APPEND, *SEALS, *VIEWS, KEEP_FROM_VIEWS, SET_PATH),
+    "ledger_sealer": (
+        *(APPEND, PLACE, "DELETE FROM checkpoints", "UPDATE tiles SET root = root", *VIEWS),
+        *(KEEP_FROM_VIEWS, SET_PATH),
+    ),
+    "ledger_projector": (APPEND, PLACE, *SEALS, KEEP_FROM_PLACING),
+    "ledger_reader": (APPEND, PLACE, *SEALS, *VIEWS, KEEP_FROM_PLACING, KEEP_FROM_VIEWS, SET_PATH),
 }
 REFUSED = [(role, words) for role in DAILY for words in (*NEVER, *OWN[role])]
 
@@ -102,6 +117,16 @@ def test_what_the_projector_makes_never_stands_before_a_table_of_the_record(fres
         assert found == [("public",), ("public",)]
 
 
+@pytest.mark.parametrize("call", [SET_PATH, KEEP_FROM_PLACING])
+def test_a_view_does_nothing_with_the_rights_of_who_reads_it(fresh: Database, call: str) -> None:
+    """Functions in a view are called as the reader of the view: what the projector put there, a writer would do."""
+    with psycopg.connect(fresh.url("ledger_projector")) as connection:
+        connection.execute(sql.SQL("CREATE VIEW laid AS SELECT ({})::text").format(sql.SQL(call)))
+    connected = psycopg.connect(fresh.url("ledger_writer"))
+    with connected as connection, pytest.raises(InsufficientPrivilege, match="permission denied for function"):
+        connection.execute("SELECT * FROM laid").fetchall()
+
+
 def test_no_role_is_more_than_it_seems(agency: Database) -> None:
     with psycopg.connect(agency.admin) as connection:
         found = connection.execute(
@@ -128,6 +153,9 @@ def test_the_bookkeeping_of_the_views_is_the_projectors_whoever_migrates(fresh: 
         assert found == [(name, "views", "ledger_projector") for name in sorted(METADATA.tables)]
         connection.execute("DROP TABLE deliveries, timestamps, cosignatures, tiles, checkpoints")
         connection.execute("DROP FUNCTION checkpoints_grow, tiles_in_turn")
+        connection.execute("CREATE INDEX events_chart ON events (chart_id)")
+        connection.execute("CREATE INDEX log_order_recorded ON log_order (recorded_at)")
+        connection.execute("ALTER TABLE log_order ADD FOREIGN KEY (ticket) REFERENCES events (ticket)")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.execute("INSERT INTO views.projection_live VALUES ('x', 1, 1)")
         connection.execute("REVOKE ledger_projector FROM ledger_owner")

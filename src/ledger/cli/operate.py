@@ -16,6 +16,7 @@ from ledger.cli.named import Id
 from ledger.cli.serving import METRICS, Standing, serving, standing_text, take_standing
 from ledger.cli.session import Session, pass_session
 from ledger.consumers.exclusive import exclusively
+from ledger.consumers.generations import check_keeper
 from ledger.consumers.log import LocalLog
 from ledger.consumers.parking import parked
 from ledger.consumers.parking import retry as retry_parked
@@ -106,12 +107,19 @@ def rebuild(session: Session, names: tuple[str, ...], dry_run: bool, yes: bool) 
       ledger rebuild billing --yes
     """
     projections = [_find(name) for name in dict.fromkeys(names)] or list(PROJECTIONS)
+    _only_keeper(session)
     with exclusively(session.recorder.engine, [p.name for p in projections]) as still_alone:
         done = _rebuild(session, projections, still_alone, dry_run=dry_run, yes=yes)
     session.emit(done, lambda: f"{sum(d['switched'] for d in done)} of {len(done)} views switched")
     left = [] if dry_run else [d["projection"] for d in done if not d["switched"]]
     if left:
         raise LedgerError(f"not switched, because rows would change: {', '.join(left)}; give --yes to switch")
+
+
+def _only_keeper(session: Session) -> None:
+    """Refuse a role that is not the one that keeps the views, before anything is begun; it is told which one does."""
+    with session.recorder.engine.connect() as connection:
+        check_keeper(connection)
 
 
 def _rebuild(
@@ -217,6 +225,7 @@ def retry(session: Session, view: str | None, key: str | None) -> None:
       ledger retry billing --key CHART
     """
     name = _find(view).name if view else None
+    _only_keeper(session)
     before = len(parked(session.recorder.engine)) if session.runner else 0
     left = retry_parked(session.runner, session.recorder, projection=name, key=key)
     session.emit(
@@ -249,6 +258,7 @@ def run(session: Session, once: bool, every: float, batch: int, metrics: tuple[s
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    _only_keeper(session)
     runner, health, applied = session.runner, Health(), 0
     if not runner.keeps:
         raise LedgerError("LEDGER_DATABASE: its user may only read the views; run this as the role that keeps them")

@@ -10,6 +10,7 @@ from ledger.cli.kafka import kafka_settings
 from ledger.cli.seal import sealing_key
 from ledger.cli.session import Session, pass_session
 from ledger.cli.trusted import trust_of
+from ledger.consumers.generations import keeper_of
 from ledger.errors import IntegrityFault
 from ledger.integrity.sealed import SealedWalk
 from ledger.integrity.verify import verify
@@ -28,10 +29,11 @@ from ledger.proof.settings import read_proof_settings
 def restore(session: Session, from_kafka: bool) -> None:
     """Write what the store lacks from the topic, byte for byte, and verify the store; then run ``ledger rebuild``.
 
-    The store is empty, or has the beginning of the log: a restore that was interrupted, or an older backup. The signed
-    checkpoints come back from their own topic, each where the log leads to its root; signatures are checked with the
-    keys of LEDGER_TRUST or LEDGER_SEAL_KEY. Exit code 5 when the restored store does not agree with its hashes or with
-    a checkpoint.
+    The store is empty (on PostgreSQL with its tables: ledger migrate), or has the beginning of the log: a restore that
+    was interrupted, or an older backup. Where there are database roles ledger_owner restores, and ledger_projector
+    rebuilds. The signed checkpoints come back from their own topic, each where the log leads to its root; signatures
+    are checked with the keys of LEDGER_TRUST or LEDGER_SEAL_KEY. Exit code 5 when the restored store does not agree
+    with its hashes or with a checkpoint.
 
     \b
     Example:
@@ -46,6 +48,9 @@ def restore(session: Session, from_kafka: bool) -> None:
     with session.progress("Verifying", recorder.sequence()) as advance:
         report = verify(recorder, (), advance, sealed=walk)
     seals = walk.seals
+    with recorder.engine.connect() as connection:
+        keeper = keeper_of(connection)
+    rebuilds = f", as {keeper}" if keeper else ""
     session.emit(
         {
             "events": count,
@@ -60,7 +65,7 @@ def restore(session: Session, from_kafka: bool) -> None:
             f"last leaf hash  {report.last_leaf or '-'}\n"
             f"{checkpoints:,} checkpoints restored; the store has {seals.checkpoints:,}, over {seals.agrees:,} events"
             + ("\n" if keys or not seals.checkpoints else ", signatures not checked: set LEDGER_TRUST\n")
-            + ("sound: every hash agrees; now: ledger rebuild" if report.sound else "NOT SOUND")
+            + (f"sound: every hash agrees; now{rebuilds}: ledger rebuild" if report.sound else "NOT SOUND")
         ),
     )
     if not report.sound:

@@ -19,7 +19,7 @@ from ledger.errors import BadInput, IntegrityFault, LedgerError
 from ledger.integrity.outside import Outside, check_timestamps, check_witnesses
 from ledger.integrity.sealed import SealedWalk
 from ledger.integrity.signatures import SignatureWalk
-from ledger.integrity.verify import Report
+from ledger.integrity.verify import Completeness, Report
 from ledger.integrity.verify import verify as verify_record
 from ledger.kafka.connection import read_kafka_settings
 from ledger.projections.every import PROJECTIONS
@@ -173,7 +173,7 @@ def _data(report: Report, walk: SealedWalk, outside: Outside, not_made: Sequence
         "unplaced": report.unplaced,
         "fault_count": report.fault_count,
         "faults": [vars(f) for f in report.faults],
-        "projections": [{**vars(c), "behind": max(0, report.head - c.place)} for c in report.projections],
+        "projections": [{**vars(c), "behind": max(0, report.head - c.dealt_with)} for c in report.projections],
         "not_made": list(not_made),
         "sealed": {**vars(walk.seals), "not_asked": dict(outside.away)},
     }
@@ -198,16 +198,22 @@ def _lines(
     lines.append(f"signatures: {signed.count:,}, of which {signed.carrying:,} carry a checkpoint from before them")
     if report.projections:
         lines.append("views: applied + parked + not concerned = events up to their place")
-        lines += [
-            f"  {c.projection:<16} {c.applied:>8} + {c.parked:>5} + {c.not_concerned:>8} = {c.place:>8}"
-            + (f"  behind {report.head - c.place:,}" if report.head > c.place else "")
-            for c in report.projections
-        ]
+        lines += [view_line(view, report.head) for view in report.projections]
         lines += [f"  {name:<16} not made yet" for name in not_made]
     else:
         lines.append("views: not made yet (ledger run --once makes them)")
     lines.append("The rows themselves are compared by: ledger rebuild --dry-run")
     return lines
+
+
+def view_line(view: Completeness, head: int) -> str:
+    """One view's sum, which is true also while one partition of the topic has been read further than another."""
+    words = (
+        f"  {view.projection:<16} {view.applied:>8} + {view.parked:>5} + {view.not_concerned:>8} = {view.dealt_with:>8}"
+    )
+    if view.dealt_with != view.place:
+        words += f" of the {view.place:,} up to its newest"
+    return words + (f"  behind {head - view.dealt_with:,}" if head > view.dealt_with else "")
 
 
 def _sealed_text(report: Report, walk: SealedWalk, outside: Outside) -> list[str]:

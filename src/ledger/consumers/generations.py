@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, Table, delete, insert
 from sqlalchemy.schema import CreateTable
 
 from ledger.consumers.tables import LIVE
+from ledger.errors import LedgerError
 from ledger.projections.base import Projection
 
 
@@ -40,19 +41,51 @@ def at_one_moment(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+class NotTheKeeper(LedgerError):
+    """This database role may only read the views: they are another role's to make."""
+
+
+def keeper_of(connection: Connection) -> str | None:
+    """The only role that makes views here: the owner of the schema `views` (``deploy/roles.sql``); None without it.
+
+    A member of that role has its rights, and would make tables of its own all the same, in another schema, which
+    neither the keeper nor a reader could use.
+    """
+    if connection.dialect.name != "postgresql":
+        return None
+    statement = "SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = 'views'"
+    found = connection.exec_driver_sql(statement).scalar()
+    return None if found is None else str(found)
+
+
 def may_keep(connection: Connection) -> bool:
     """Whether this database role may make and change views; a role that only reads them leaves that to another."""
     if connection.dialect.name != "postgresql":
         return True
+    keeper = keeper_of(connection)
+    if keeper is not None:
+        return bool(connection.exec_driver_sql("SELECT current_user = %s", (keeper,)).scalar())
     may = "has_table_privilege(to_regclass('projection_places'), 'UPDATE')"
     could = "has_schema_privilege(current_schema(), 'CREATE')"
     return bool(connection.exec_driver_sql(f"SELECT coalesce({may}, {could})").scalar())
 
 
+def check_keeper(connection: Connection) -> None:
+    """Refuse a role that is not the one that makes the views, and name that one."""
+    keeper = keeper_of(connection)
+    if keeper is not None and not may_keep(connection):
+        raise NotTheKeeper(f"LEDGER_DATABASE: its user may only read the views; run this as {keeper}, who keeps them")
+
+
 def lock_views(connection: Connection) -> None:
-    """One process at a time makes or switches tables of views (SQLite's write lock does the same)."""
+    """One process at a time makes or switches tables of views (SQLite's write lock does the same).
+
+    It is the keeper's; another role is refused (:func:`check_keeper`). All locks of the views have two keys, so that it
+    needs no right to those with one, of which the sequencer's is one (``deploy/roles.sql``).
+    """
+    check_keeper(connection)
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(1818583912)")
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(1818583912, 0)")
 
 
 def lock_generation(connection: Connection, stand: Stand) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select
 
 from ledger.consumers import outcomes
-from ledger.consumers.generations import Stand, lock_views, make_generation, make_live, may_keep
+from ledger.consumers.generations import Stand, keeper_of, lock_views, make_generation, make_live, may_keep
 from ledger.consumers.log import Entry, Log
 from ledger.consumers.tables import LIVE, PLACES
 from ledger.consumers.turn import Part, StaleRunner, Turn, places_of
@@ -71,8 +71,10 @@ class Runner:
             self.keeps = may_keep(connection)
             if not self.keeps:
                 if connection.scalar(select(LIVE.c.projection).limit(1)) is None:
+                    keeper = keeper_of(connection)
                     raise WrongVersion(
                         "the views have not been made, and this database role may not; start: ledger run"
+                        + (f" (as {keeper})" if keeper else "")
                     )
                 return
         with self.engine.begin() as connection:

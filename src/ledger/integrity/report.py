@@ -20,13 +20,22 @@ class Fault:
 
 @dataclass
 class Completeness:
-    """One view's account of the log: applied + parked + not concerned = events in the log, up to its place."""
+    """One view's account of the log: applied + parked + not concerned = events in the log, up to its place.
+
+    ``place`` is the newest event that it has dealt with. A view that is kept from the partitions of a topic may have
+    dealt with fewer than all before that one, while a partition is behind.
+    """
 
     projection: str
     place: int
     applied: int = 0
     parked: int = 0
     not_concerned: int = 0
+
+    @property
+    def dealt_with(self) -> int:
+        """How many events it accounts for."""
+        return self.applied + self.parked + self.not_concerned
 
 
 @dataclass

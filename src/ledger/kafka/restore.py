@@ -37,7 +37,9 @@ def merged(settings: KafkaSettings) -> Generator[StoredRow, None, None]:
 def restore(recorder: Recorder, settings: KafkaSettings, progress: Callable[[int], None] | None = None) -> int:
     """Write into the store what it lacks of the log, from the topic that the log is on; returns how many events.
 
-    Raises ``IntegrityFault`` when what the store has is not the beginning of the log, and writes nothing then.
+    Raises ``LedgerError`` when the store has another event at some position than the topic, and ``IntegrityFault`` when
+    a position is missing on the topic or there twice, or an event of it does not give its hash. What came before that
+    and was the same, or lacking, is in the store by then.
     """
     head, count = recorder.sequence(), 0
     rows = merged(live(settings))

@@ -238,7 +238,14 @@ def _checked(number: int, foreign: bool) -> int:
 
 
 def begin_era(engine: Engine) -> bool:
-    """Begin a new era where the events came from another server's dump; True when one had to begin."""
+    """Begin a new era where the events came from another server's dump; True when one had to begin.
+
+    It looks first: where nothing has to begin, a reader in a long transaction (``pg_dump``) is not waited for, and no
+    writer behind it. The lock is for the change, and under it the question is asked again: another may have been first.
+    """
+    with engine.connect() as connection:
+        if not connection.execute(text(_ERA)).one().foreign_ids:
+            return False
     with engine.begin() as connection:
         connection.execute(text("LOCK TABLE events IN ACCESS EXCLUSIVE MODE"))
         number, foreign = connection.execute(text(_ERA)).one()
