@@ -14,7 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
-from ledger.kafka.place import end_of, live
+from ledger.kafka.place import end_of, lacks, live
 
 #: What the topic of the log is made with: kept for ever, never compacted, written only when enough replicas have it.
 TOPIC_CONFIG = {
@@ -38,10 +38,10 @@ class Finding:
     mend: str = ""
 
 
-def admin(settings: KafkaSettings) -> Any:
+def admin(settings: KafkaSettings, **options: Any) -> Any:
     """An administrative client; raises ``KafkaUnreachable`` naming the setting."""
     try:
-        return KafkaAdminClient(**settings.client(), bootstrap_timeout_ms=10_000)
+        return KafkaAdminClient(**settings.client(), bootstrap_timeout_ms=10_000, **options)
     except (KafkaError, OSError, ValueError) as fault:
         raise KafkaUnreachable(settings, fault) from fault
 
@@ -93,6 +93,7 @@ def examine(settings: KafkaSettings) -> list[Finding]:
         findings.append(Finding(True, f"topic {named.topic}", words))
     findings += list(_topic(settings.topic, values, topic, len(cluster["brokers"])))
     findings.append(_partitions(settings.topic, len(topic["partitions"]), end.made_with))
+    findings.append(_beginning(settings, len(topic["partitions"]), lacks(settings, end)))
     for number, entries in configs.get("broker", {}).items():
         findings += _broker(number, {name: entry["value"] for name, entry in entries.items()})
     return findings
@@ -152,6 +153,17 @@ def _partitions(name: str, found: int, made_with: int) -> Finding:
         "the relay goes on with those it was made with, and the others stay empty; a consumer that reckons a chart's "
         "partition from their number looks in the wrong one",
         f"ledger relay --to ANOTHER_TOPIC --partitions {found}",
+    )
+
+
+def _beginning(settings: KafkaSettings, partitions: int, lacking: str) -> Finding:
+    """Whether the log's beginning is on the topic, as far as that is seen without reading it all."""
+    return Finding(
+        not lacking,
+        f"topic {settings.topic}: beginning",
+        lacking or "whole",
+        "whoever reads the topic from its beginning, to keep views or to restore, lacks those events",
+        f"ledger relay --to ANOTHER_TOPIC --partitions {partitions}",
     )
 
 
