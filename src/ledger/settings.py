@@ -50,6 +50,9 @@ KNOWN = (
     "LEDGER_TSA_ROOTS",
 )
 
+#: Names that begin so are the tests', and never a setting.
+_OF_THE_TESTS = "LEDGER_TEST_"
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the environment says, checked."""
@@ -65,9 +68,12 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check the settings; raises ``BadInput`` naming the setting that is wrong."""
     environment = os.environ if environment is None else environment
     for name in environment:
-        meant = get_close_matches(name, KNOWN, n=1, cutoff=0.85) if name not in KNOWN else []
-        if meant and name.startswith("LEDGER"):
-            raise BadInput(f"{name}: there is no such setting; did you mean {meant[0]}?")
+        if name in KNOWN or not name.startswith("LEDGER") or name.startswith(_OF_THE_TESTS):
+            continue
+        close = get_close_matches(name, KNOWN, n=1, cutoff=0.6)
+        if name.startswith("LEDGER_") or get_close_matches(name, KNOWN, n=1, cutoff=0.85):
+            mend = f"did you mean {close[0]}?" if close else "unset it; docs/operator.md lists those there are"
+            raise BadInput(f"{name}: there is no such setting; {mend}")
     zone = environment.get("LEDGER_ZONE", Settings().zone)
     try:
         ZoneInfo(zone)
@@ -98,4 +104,6 @@ def _with_password(url: str, path: str) -> str:
     except (OSError, UnicodeDecodeError) as fault:
         words = fault.strerror if isinstance(fault, OSError) else "it is not text"
         raise BadInput(f"LEDGER_DATABASE_PASSWORD_FILE: cannot be read: {words}") from fault
+    if not password:
+        raise BadInput("LEDGER_DATABASE_PASSWORD_FILE: the file is empty; write the password into it")
     return f"{scheme}://{user}:{quote(password, safe='')}@{where}"

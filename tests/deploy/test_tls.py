@@ -184,7 +184,8 @@ def test_the_broker_lets_nobody_in_who_is_not_known_and_is_not_trusted_unseen(
     elif wrong == "authority":
         kafka["LEDGER_KAFKA_CA"] = str(stranger.ca)
     else:
-        del kafka["LEDGER_KAFKA_CA"]
+        for name in ("CA", "USER", "PASSWORD_FILE"):
+            del kafka[f"LEDGER_KAFKA_{name}"]
     settings = {"LEDGER_DATABASE": f"sqlite:///{tmp_path / 'ledger.db'}"} | kafka
     done = ledger(settings, "doctor")
     assert done.returncode == 1

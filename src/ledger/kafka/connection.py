@@ -5,8 +5,8 @@
 | ``LEDGER_KAFKA`` | brokers: ``host:port`` or several with commas |
 | ``LEDGER_KAFKA_TOPIC`` | the topic of the log; ``ledger.events`` by default |
 | ``LEDGER_KAFKA_CA`` | a file of certificates to trust; turns TLS on |
-| ``LEDGER_KAFKA_CERTIFICATE``, ``LEDGER_KAFKA_KEY`` | files for mutual TLS |
-| ``LEDGER_KAFKA_USER``, ``LEDGER_KAFKA_PASSWORD_FILE`` | SASL user, and a file with the password |
+| ``LEDGER_KAFKA_CERTIFICATE``, ``LEDGER_KAFKA_KEY`` | files for mutual TLS, with the CA |
+| ``LEDGER_KAFKA_USER``, ``LEDGER_KAFKA_PASSWORD_FILE`` | SASL user, and a file with the password; with the CA |
 | ``LEDGER_KAFKA_MECHANISM`` | ``SCRAM-SHA-512`` by default, or ``SCRAM-SHA-256``, ``PLAIN`` |
 """
 
@@ -75,6 +75,8 @@ def read_kafka_settings(environment: Mapping[str, str] | None = None) -> KafkaSe
     if not named:
         return None
     brokers = tuple(part.strip() for part in named.split(",") if part.strip())
+    if not brokers:
+        raise BadInput(f"LEDGER_KAFKA: {named!r} names no broker; write host:port, several with commas")
     for broker in brokers:
         found = _BROKER.match(broker)
         if found is None or not 0 < int(found.group(2)) < 65536:
@@ -87,12 +89,19 @@ def read_kafka_settings(environment: Mapping[str, str] | None = None) -> KafkaSe
     user, password_file = environment.get("LEDGER_KAFKA_USER"), environment.get("LEDGER_KAFKA_PASSWORD_FILE")
     if (user is None) != (password_file is None):
         raise BadInput("LEDGER_KAFKA_USER: set it together with LEDGER_KAFKA_PASSWORD_FILE")
+    ca, certificate, key = (_file(environment, f"LEDGER_KAFKA_{each}") for each in ("CA", "CERTIFICATE", "KEY"))
+    if (certificate is None) != (key is None):
+        raise BadInput("LEDGER_KAFKA_CERTIFICATE: set it together with LEDGER_KAFKA_KEY")
+    if ca is None and certificate is not None:
+        raise BadInput("LEDGER_KAFKA_CERTIFICATE: set LEDGER_KAFKA_CA with it; without that nothing is encrypted")
+    if ca is None and user is not None:
+        raise BadInput("LEDGER_KAFKA_USER: set LEDGER_KAFKA_CA with it; without that nothing is encrypted")
     return KafkaSettings(
         brokers=brokers,
         topic=topic,
-        ca=_file(environment, "LEDGER_KAFKA_CA"),
-        certificate=_file(environment, "LEDGER_KAFKA_CERTIFICATE"),
-        key=_file(environment, "LEDGER_KAFKA_KEY"),
+        ca=ca,
+        certificate=certificate,
+        key=key,
         user=user,
         password=_secret(password_file) if password_file else None,
         mechanism=mechanism,
@@ -101,7 +110,7 @@ def read_kafka_settings(environment: Mapping[str, str] | None = None) -> KafkaSe
 
 def check_topic_name(field: str, name: str) -> str:
     """A name that a topic can have, or ``BadInput`` naming the setting or option it came by."""
-    if not _TOPIC.match(name):
+    if not _TOPIC.match(name) or name in (".", ".."):
         raise BadInput(f"{field}: {name!r} is not a topic name; use letters, digits, dots and dashes")
     return name
 
@@ -115,6 +124,10 @@ def _file(environment: Mapping[str, str], name: str) -> str | None:
 
 def _secret(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as fault:
-        raise BadInput(f"LEDGER_KAFKA_PASSWORD_FILE: cannot be read: {fault.strerror}") from fault
+        found = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        words = fault.strerror if isinstance(fault, OSError) else "it is not text"
+        raise BadInput(f"LEDGER_KAFKA_PASSWORD_FILE: cannot be read: {words}") from fault
+    if not found:
+        raise BadInput("LEDGER_KAFKA_PASSWORD_FILE: the file is empty; write the password into it")
+    return found

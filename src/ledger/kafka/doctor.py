@@ -14,7 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
-from ledger.kafka.place import end_of, live
+from ledger.kafka.place import end_of, lacks, live
 
 #: What the topic of the log is made with: kept for ever, never compacted, written only when enough replicas have it.
 TOPIC_CONFIG = {
@@ -25,6 +25,11 @@ TOPIC_CONFIG = {
     "message.timestamp.type": "CreateTime",
     "compression.type": "producer",
 }
+
+#: What a topic has to take. The relay fills batches of 256 KiB, and an event that is longer is a batch by itself; this
+#: is Kafka's own default. Events have the time they were recorded at, however long ago; a clock may be ahead.
+_LEAST_MESSAGE = 1_048_588
+_BEFORE_MS, _AFTER_MS = 2**63 - 1, 3_600_000
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,10 @@ class Finding:
     mend: str = ""
 
 
-def admin(settings: KafkaSettings) -> Any:
+def admin(settings: KafkaSettings, **options: Any) -> Any:
     """An administrative client; raises ``KafkaUnreachable`` naming the setting."""
     try:
-        return KafkaAdminClient(**settings.client(), bootstrap_timeout_ms=10_000)
+        return KafkaAdminClient(**settings.client(), bootstrap_timeout_ms=10_000, **options)
     except (KafkaError, OSError, ValueError) as fault:
         raise KafkaUnreachable(settings, fault) from fault
 
@@ -49,13 +54,14 @@ def admin(settings: KafkaSettings) -> Any:
 def create_topic(settings: KafkaSettings, partitions: int, replicas: int | None = None) -> bool:
     """Make the topic of the log; answers False when it exists already.
 
-    Replicas default to three, or to as many brokers as there are; ``min.insync.replicas`` is one less, at least one.
+    Replicas default to three, or to as many brokers as there are; ``min.insync.replicas`` is one less, but two where
+    there are two: no event is acknowledged while only one of several brokers has it.
     """
     client = admin(settings)
     try:
         brokers = len(client.describe_cluster()["brokers"])
         copies = replicas or min(3, brokers)
-        config = {**TOPIC_CONFIG, "min.insync.replicas": str(max(1, copies - 1))}
+        config = {**TOPIC_CONFIG, "min.insync.replicas": str(_in_sync(copies))}
         topic = NewTopic(
             name=settings.topic, num_partitions=partitions, replication_factor=copies, topic_configs=config
         )
@@ -65,6 +71,10 @@ def create_topic(settings: KafkaSettings, partitions: int, replicas: int | None 
     finally:
         client.close()
     return True
+
+
+def _in_sync(copies: int) -> int:
+    return max(copies - 1, min(2, copies))
 
 
 def examine(settings: KafkaSettings) -> list[Finding]:
@@ -77,7 +87,8 @@ def examine(settings: KafkaSettings) -> list[Finding]:
     client = admin(settings)
     try:
         cluster = client.describe_cluster()
-        topic = next(iter(client.describe_topics([settings.topic])), None)
+        topics = client.describe_topics()
+        topic = next((each for each in topics if each["name"] == settings.topic), None)
         if topic is None or topic["error_code"] != 0:
             missing = Finding(False, f"topic {settings.topic}", "missing", "nothing to relay to", "ledger topic create")
             return [missing]
@@ -91,8 +102,10 @@ def examine(settings: KafkaSettings) -> list[Finding]:
     if settings.topic != named.topic:
         words = f"the log has moved to {settings.topic}"
         findings.append(Finding(True, f"topic {named.topic}", words))
-    findings += list(_topic(settings.topic, values, topic, len(cluster["brokers"])))
+    findings += _topic(settings, values, topic, _brokers(cluster, topics))
+    findings += _accepts(settings, values)
     findings.append(_partitions(settings.topic, len(topic["partitions"]), end.made_with))
+    findings.append(_beginning(settings, len(topic["partitions"]), lacks(settings, end)))
     for number, entries in configs.get("broker", {}).items():
         findings += _broker(number, {name: entry["value"] for name, entry in entries.items()})
     return findings
@@ -103,8 +116,24 @@ def _all_values(resource: Any) -> Any:
     return resource
 
 
-def _topic(name: str, values: Mapping[str, str], topic: Any, brokers: int) -> Iterator[Finding]:
-    alter = f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config"
+def _brokers(cluster: Any, topics: Any) -> int:
+    """How many brokers there are, with those that are away now but have a part of some topic."""
+    alive = {each["broker_id"] for each in cluster["brokers"]}
+    return len(alive.union(*(part["replica_nodes"] for each in topics for part in each["partitions"])))
+
+
+def _alter(settings: KafkaSettings) -> str:
+    """The command that sets a setting of the topic, up to the setting."""
+    client = settings.client()
+    secure = "" if client["security_protocol"] == "PLAINTEXT" else " --command-config CLIENT.properties"
+    return (
+        f"kafka-configs.sh --bootstrap-server {','.join(settings.brokers)}{secure} --alter --entity-type topics "
+        f"--entity-name {settings.topic} --add-config"
+    )
+
+
+def _topic(settings: KafkaSettings, values: Mapping[str, str], topic: Any, brokers: int) -> Iterator[Finding]:
+    name, alter = settings.topic, _alter(settings)
     for setting, wanted, risk in (
         ("retention.ms", "-1", "events are deleted after that time"),
         ("retention.bytes", "-1", "the oldest events are deleted beyond that size"),
@@ -123,7 +152,7 @@ def _topic(name: str, values: Mapping[str, str], topic: Any, brokers: int) -> It
         "a broker's loss loses events",
         f"reassign the partitions to {min(3, brokers)} brokers",
     )
-    wanted_sync = max(1, copies - 1)
+    wanted_sync = _in_sync(copies)
     yield Finding(
         in_sync >= wanted_sync,
         f"topic {name}: min.insync.replicas",
@@ -141,6 +170,26 @@ def _topic(name: str, values: Mapping[str, str], topic: Any, brokers: int) -> It
     )
 
 
+def _accepts(settings: KafkaSettings, values: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether the topic takes events of any size and time that the relay brings."""
+    size, time = "an event or a batch that is larger is refused", "an event with an earlier or later time is refused"
+    for setting, least, risk in (
+        ("max.message.bytes", _LEAST_MESSAGE, size),
+        ("message.timestamp.before.max.ms", _BEFORE_MS, time),
+        ("message.timestamp.after.max.ms", _AFTER_MS, time),
+    ):
+        found = values.get(setting)
+        if found is None:  # brokers before Kafka 3.6 refuse by no time of these names
+            continue
+        yield Finding(
+            int(found) >= least,
+            f"topic {settings.topic}: {setting}",
+            found,
+            f"{risk}, and the relay does not get past it",
+            f"{_alter(settings)} {setting}={least}",
+        )
+
+
 def _partitions(name: str, found: int, made_with: int) -> Finding:
     """Whether the count is the one the topic was made with, which each event names; an empty topic may change it."""
     if made_with in (0, found):
@@ -152,6 +201,17 @@ def _partitions(name: str, found: int, made_with: int) -> Finding:
         "the relay goes on with those it was made with, and the others stay empty; a consumer that reckons a chart's "
         "partition from their number looks in the wrong one",
         f"ledger relay --to ANOTHER_TOPIC --partitions {found}",
+    )
+
+
+def _beginning(settings: KafkaSettings, partitions: int, lacking: str) -> Finding:
+    """Whether the log's beginning is on the topic, as far as that is seen without reading it all."""
+    return Finding(
+        not lacking,
+        f"topic {settings.topic}: beginning",
+        lacking or "whole",
+        "whoever reads the topic from its beginning, to keep views or to restore, lacks those events",
+        f"ledger relay --to ANOTHER_TOPIC --partitions {partitions}",
     )
 
 

@@ -135,7 +135,7 @@ def _switch(
     copying = Sender(recorder, target, batch=batch)
     try:
         copying.send_until(recorder.sequence(), progress)
-        ending = Sender(recorder, source)
+        ending = Sender(recorder, source, to_end_it=True)
         try:
             copying.send_until(ending.position, progress)
             ending.end_topic(target.topic)

@@ -1,7 +1,7 @@
 """A server that is away: noticed, told, waited for, so that a process that was at work goes on when it is there again.
 
-Only what time mends is waited for: a server that does not answer. A process that never came to work, that was fenced,
-or that was told of a wrong setting ends with its reason.
+Only what time mends is waited for: a server that does not answer, or a topic that is gone and may be made again. A
+process that never came to work, that was fenced, or that was told of a wrong setting ends with its reason.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import structlog
 from kafka.errors import BrokerNotAvailableError, RetriableError
 
 from ledger.kafka.connection import KafkaUnreachable
+from ledger.kafka.identity import NoTopic
 from ledger.store.database import is_away
 
 log = structlog.get_logger("ledger.kafka")
@@ -78,5 +79,5 @@ def _server_of(fault: Exception) -> str | None:
     if is_away(fault):
         return POSTGRESQL
     cause = fault.__cause__ if isinstance(fault, KafkaUnreachable) else fault
-    away = (RetriableError, BrokerNotAvailableError, ConnectionError, TimeoutError)
+    away = (RetriableError, BrokerNotAvailableError, ConnectionError, TimeoutError, NoTopic)
     return KAFKA if isinstance(cause, away) else None

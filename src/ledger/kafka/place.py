@@ -41,13 +41,7 @@ def end_of(settings: KafkaSettings, *, patience_ms: int = 30_000, strays: bool =
     Waits so long for a broker to answer, and raises kafka-python's errors when none does. A last message that is not a
     relay's raises ``IntegrityFault``, unless ``strays`` are to be passed over.
     """
-    consumer = KafkaConsumer(
-        **settings.client(),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        fetch_max_wait_ms=100,
-        bootstrap_timeout_ms=patience_ms,
-    )
+    consumer = _consumer(settings, patience_ms)
     try:
         numbers = sorted(consumer.partitions_for_topic(settings.topic) or ())
         partitions = [TopicPartition(settings.topic, number) for number in numbers]
@@ -58,6 +52,34 @@ def end_of(settings: KafkaSettings, *, patience_ms: int = 30_000, strays: bool =
     last = max(found, key=lambda end: end.position, default=End())
     moved = next((end.moved for end in found if end.moved is not None), None)
     return End(last.position, last.leaf, last.made_with, len(numbers), moved)
+
+
+def lacks(settings: KafkaSettings, end: End) -> str:
+    """What a topic lacks before its last event, in words; empty when nothing is seen to be missing.
+
+    Only its beginning is read and its offsets are counted: so a topic is found out that was made anew and then went on
+    in the middle of the log, and one that lost its oldest events. ``ledger verify --against-kafka`` looks at each.
+    """
+    if end.position == 0:
+        return ""
+    consumer = _consumer(settings, 30_000)
+    try:
+        partitions = [TopicPartition(settings.topic, number) for number in range(end.partitions)]
+        begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        gone = sum(begins.values())
+        if gone:
+            return f"{gone} of its oldest offsets were deleted"
+        first = end.position
+        for each in partitions:
+            first = min(first, _first(consumer, each, ends[each]) or first)
+            if first == 1:
+                break
+    finally:
+        consumer.close()
+    if first != 1:
+        return f"it begins at position {first}"
+    most = sum(ends.values())
+    return f"it ends at position {end.position} and has no more than {most} events" if most < end.position else ""
 
 
 def last_position(settings: KafkaSettings, *, patience_ms: int = 30_000) -> int:
@@ -84,6 +106,27 @@ def _reached(settings: KafkaSettings, patience_ms: int) -> End:
         return end_of(settings, patience_ms=patience_ms, strays=True)
     except (KafkaError, OSError, ValueError) as fault:
         raise KafkaUnreachable(settings, fault) from fault
+
+
+def _consumer(settings: KafkaSettings, patience_ms: int) -> KafkaConsumer:
+    return KafkaConsumer(
+        **settings.client(),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=100,
+        bootstrap_timeout_ms=patience_ms,
+    )
+
+
+def _first(consumer: KafkaConsumer, partition: TopicPartition, end: int) -> int | None:
+    """The position of a partition's first event; None when it has none."""
+    consumer.assign([partition])
+    consumer.seek(partition, 0)
+    while consumer.position(partition) < end:
+        for each in consumer.poll(timeout_ms=1000).get(partition, ()):
+            if (found := dict(each.headers)).keys() >= _OF_THE_RELAY:
+                return int(found["ce_position"])
+    return None
 
 
 def _end(consumer: KafkaConsumer, partition: TopicPartition, begin: int, end: int, strays: bool) -> End:

@@ -4,7 +4,8 @@ The group only says who reads what. The place stands beside the rows and changes
 projectors believe during a rebalance, each batch is applied once, and a zombie's late write is refused.
 
 Where a topic has ended, the projector goes on with the one that the log has moved to, from its beginning: it has every
-event, and those that were applied are known by their positions.
+event, and those that were applied are known by their positions. It does the same where the topic was made anew under
+its name, or stands on another Kafka at the same address.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import structlog
 
 from ledger.consumers.runner import Runner, StaleRunner
 from ledger.kafka.connection import KafkaSettings
+from ledger.kafka.identity import TopicRemade
 from ledger.kafka.membership import Membership
 from ledger.kafka.outage import Outage
 from ledger.kafka.place import live
@@ -60,6 +62,8 @@ class Projector:
             except TopicMoved as moved:
                 log.info("topic-moved", topic=moved.to, position=moved.position)
                 settings = msgspec.structs.replace(settings, topic=moved.to)
+            except TopicRemade:
+                log.warning("topic-made-anew", topic=settings.topic)
             except Exception as fault:  # noqa: BLE001 - what is no outage is raised again
                 self.outage.wait(fault, stop)
 
@@ -81,6 +85,8 @@ class Projector:
                 return
             except TopicMoved as moved:
                 settings = msgspec.structs.replace(settings, topic=moved.to)
+            except TopicRemade:
+                log.warning("topic-made-anew", topic=settings.topic)
             finally:
                 topic.close()
 

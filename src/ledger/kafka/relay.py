@@ -6,7 +6,7 @@ over the transactional id, which fences the one before: if it still believes its
 
 Events go in the order of their positions, a batch a transaction; so what is committed on the topic is always a prefix
 of the log, and the place is found again from the topic itself. When the log has moved to another topic, the relay finds
-that where it would have found its place, and goes on there.
+that where it would have found its place, and goes on there. Where the topic was made anew, it begins anew.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, ProducerFencedError
 
 from ledger.errors import IntegrityFault, LedgerError
-from ledger.kafka.connection import KafkaSettings
+from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
+from ledger.kafka.identity import READING, SENDING, Identity, TopicRemade
 from ledger.kafka.membership import Membership
 from ledger.kafka.outage import Outage
-from ledger.kafka.place import End, end_of
+from ledger.kafka.place import End, end_of, lacks
 from ledger.kafka.wire import TopicMoved, moved_message, to_message
 from ledger.store.database import check_store
 from ledger.store.recorder import Recorder
@@ -71,10 +72,13 @@ class RelayState:
 class Sender:
     """The active relay's producer: owns the transactional id until somebody else takes it.
 
-    Making one raises ``TopicMoved`` when the topic has ended, and ``IntegrityFault`` when it holds another log.
+    Making one raises ``TopicMoved`` when the topic has ended, and ``IntegrityFault`` when it holds another log, or
+    lacks the beginning of this one and is not to be ended. ``TopicRemade`` says later that it was made anew.
     """
 
-    def __init__(self, recorder: Recorder, settings: KafkaSettings, *, batch: int = 1000) -> None:
+    def __init__(
+        self, recorder: Recorder, settings: KafkaSettings, *, batch: int = 1000, to_end_it: bool = False
+    ) -> None:
         self._recorder = recorder
         self._settings = settings
         self._batch = batch
@@ -92,15 +96,17 @@ class Sender:
             transaction_timeout_ms=60_000,
             max_block_ms=30_000,
         )
+        self._topic: Identity | None = None
         try:
             self._producer.init_transactions()
+            self._topic = Identity(settings)
             # Only now is nobody else able to commit; what is on the topic now is what will stay.
             end = end_of(settings)
             if end.moved is not None:
                 raise end.moved
-            if end.partitions == 0:
-                raise LedgerError(f"LEDGER_KAFKA_TOPIC: there is no topic {settings.topic}; run: ledger topic create")
             check_same_log(recorder, settings, end)
+            if not to_end_it:
+                check_beginning(settings, end)
             self.position = end.position
             #: The count that says where a key's events are: of the topic as it was made, not as it may be by now.
             self.partitions = end.made_with or end.partitions
@@ -155,6 +161,7 @@ class Sender:
             self._producer.begin_transaction()
             yield
             self._producer.flush(timeout=_ANSWERS)  # a commit would wait for a broker that is away without an end
+            self.look(SENDING)  # what was sent went to the topic that was taken over
             self._producer.commit_transaction()
         except KafkaError as fault:
             # Which call is the first to hear of it, and whether as the error or in the words of another, is a matter of
@@ -163,8 +170,24 @@ class Sender:
                 raise Fenced("another relay has taken over this topic") from fault
             raise
 
+    def look(self, good_for: float = READING) -> None:
+        """Raise ``TopicRemade`` when the topic is another one by now, as far as Kafka's last answer is good for."""
+        if self._topic is not None:
+            self._topic.look(good_for)
+
     def close(self) -> None:
         self._producer.close(timeout=2)
+        if self._topic is not None:
+            self._topic.close()
+
+
+def check_beginning(settings: KafkaSettings, end: End) -> None:
+    """Refuse a topic that lacks earlier events than its last: nothing that is sent behind it makes it whole."""
+    if lacking := lacks(settings, end):
+        raise IntegrityFault(
+            f"topic {settings.topic} lacks events of the log: {lacking}; make a whole topic from the store: "
+            f"ledger relay --to ANOTHER_TOPIC --partitions {end.partitions}"
+        )
 
 
 def check_same_log(recorder: Recorder, settings: KafkaSettings, end: End) -> None:
@@ -220,6 +243,8 @@ class Relay:
             except TopicMoved as moved:
                 log.info("topic-moved", topic=moved.to, position=moved.position)
                 self._settings = msgspec.structs.replace(self._settings, topic=moved.to)
+            except TopicRemade:
+                log.warning("topic-made-anew", topic=self._settings.topic)
             except Exception as fault:  # noqa: BLE001 - what is no outage is raised again
                 self.outage.wait(fault, stop)
 
@@ -238,7 +263,8 @@ class Relay:
                 elif chosen and sender is None:
                     try:
                         sender = self._take_over()
-                    except KafkaError as fault:  # the one before may still be ending its transaction: try again
+                    except (KafkaError, KafkaUnreachable) as fault:
+                        # The one before may still be ending its transaction: try again.
                         log.warning("relay-waits", error=type(fault).__name__)
                         self.outage.noticed(fault)
                 elif not chosen and sender is not None:
@@ -249,7 +275,7 @@ class Relay:
                 if sender is not None:
                     try:
                         sent = self._send(sender)
-                    except (Fenced, KafkaError) as fault:
+                    except (Fenced, KafkaError, KafkaUnreachable) as fault:
                         log.warning("relay-lost", error=type(fault).__name__, position=sender.position)
                         if isinstance(fault, Fenced):
                             gives_way_until = time.monotonic() + GIVES_WAY
@@ -290,6 +316,7 @@ class Relay:
 
     def _send(self, sender: Sender) -> int:
         self.state.head = self._recorder.sequence()
+        sender.look()
         sent = sender.send_batch() if self.state.head > sender.position else 0
         self.state.position = sender.position
         self.state.sent += sent

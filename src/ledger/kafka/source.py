@@ -16,9 +16,9 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import LogTruncationError, OffsetOutOfRangeError
 
 from ledger.consumers.log import Entry
-from ledger.errors import IntegrityFault, LedgerError
+from ledger.errors import IntegrityFault
 from ledger.kafka.connection import KafkaSettings
-from ledger.kafka.doctor import admin
+from ledger.kafka.identity import Identity
 from ledger.kafka.wire import TopicMoved, from_message
 
 #: How many messages wait here, over all partitions, before a partition with more than its share is fetched no further.
@@ -37,7 +37,8 @@ class KafkaLog:
     """A reader of the topic. Its places are Kafka's offsets plus one, so that 0 means nothing was read yet.
 
     A place that is not there, before the topic's beginning or beyond its end, raises ``PlaceLost``: going on from
-    wherever the topic begins or ends would leave events out.
+    wherever the topic begins or ends would leave events out. For the same reason nothing is read of a topic that was
+    made anew under its name meanwhile: that raises ``TopicRemade``; opened again, it is read from its beginning.
     """
 
     #: Kafka may give an event again, and another topic gives all of them again; positions tell them.
@@ -46,7 +47,8 @@ class KafkaLog:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         #: A topic that was made anew under the same name is another log: its offsets mean something else.
-        self.name, self.partitions = _identity(settings)
+        self._topic = Identity(settings)
+        self.name, self.partitions = f"{settings.topic}/{self._topic.id}", self._topic.partitions
         self._consumer: Any = KafkaConsumer(
             **settings.client(),
             isolation_level="read_committed",
@@ -77,7 +79,7 @@ class KafkaLog:
     def read(self, partition: int, after: int, limit: int) -> Sequence[Entry]:
         """Up to ``limit`` entries after a place, from what is committed; empty when there is nothing more.
 
-        Raises ``TopicMoved`` behind the last event of a topic that has ended.
+        Raises ``TopicMoved`` behind the last event of a topic that has ended, ``TopicRemade`` when it is another.
         """
         if self._next.get(partition) != after:
             self._begin(partition, after)
@@ -85,6 +87,8 @@ class KafkaLog:
         settled = time.monotonic() + _SETTLES
         while not kept and not self._at_end(partition, patient=time.monotonic() < settled):
             self._poll(100)
+            self._topic.look()
+        self._topic.look()  # only now: what was fetched before an answer is of the topic that the answer is about
         entries: list[Entry] = []
         while kept and len(entries) < limit:
             try:
@@ -105,6 +109,7 @@ class KafkaLog:
 
     def close(self) -> None:
         self._consumer.close()
+        self._topic.close()
         self._kept, self._next = {}, {}
 
     def _where(self, partition: int) -> TopicPartition:
@@ -141,6 +146,7 @@ class KafkaLog:
         self._consumer.resume(*(self._consumer.paused() - full))
 
     def _lost(self, partition: int, place: int) -> PlaceLost:
+        self._topic.look(good_for=0.0)
         where = self._where(partition)
         begin = self._consumer.beginning_offsets([where], timeout_ms=_PATIENCE_MS)[where]
         topic = f"a place is lost: topic {self._settings.topic}, partition {partition}: the place {place}"
@@ -154,16 +160,3 @@ class KafkaLog:
             "that were read from it; see: ledger verify --against-kafka; then make a whole topic from the store: "
             "ledger relay --to NEW_TOPIC"
         )
-
-
-def _identity(settings: KafkaSettings) -> tuple[str, Sequence[int]]:
-    """The topic's name with the id Kafka gave it, and its partitions."""
-    client = admin(settings)
-    try:
-        found = next(iter(client.describe_topics([settings.topic])), None)
-    finally:
-        client.close()
-    if found is None or found["error_code"] != 0:
-        raise LedgerError(f"LEDGER_KAFKA_TOPIC: there is no topic {settings.topic}; run: ledger topic create")
-    partitions = sorted(each["partition_index"] for each in found["partitions"])
-    return f"{settings.topic}/{found['topic_id']}", partitions
