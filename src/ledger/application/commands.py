@@ -21,10 +21,10 @@ from ledger.aggregates.sealing import SealedBefore
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.standing import decide, without_repetition
 from ledger.aggregates.vocabulary import Event
-from ledger.application.requests import SYSTEM, Request, Result, check_envelope, log_refusal, when
+from ledger.application.requests import SYSTEM, Request, Result, check_envelope, log_refusal, merged, when
 from ledger.application.shelf import Shelf
 from ledger.clock import Clock, IdSource, RandomIds, SystemClock
-from ledger.errors import CommandReused, Conflict, LedgerError, Reason, Reasons, Refused
+from ledger.errors import CommandReused, Conflict, LedgerError, Reasons, Refused
 from ledger.logs import get_logger
 from ledger.store.codec import EnvelopeMapper
 from ledger.store.envelope import Context, Stamped
@@ -266,7 +266,7 @@ class Ledger:
         try:
             decide(aggregate, command, given)
         except Refused as fault:
-            raise Refused(without_repetition(_merged(reasons.found, fault.reasons))) from None
+            raise Refused(without_repetition(merged(reasons.found, fault.reasons))) from None
         reasons.refuse_if_any()
         # The command's own stream comes last: its version is the one that the command answers with.
         changes = [change for each in (*given.also, aggregate) for change in each.collect_events()]
@@ -383,18 +383,6 @@ def _check_birth(
         if client is not None and occurred_at.date() < client.birth_date:
             words = f"it lies before the client's birth on {client.birth_date}"
             reasons.add(field_name, words, "check the date, or correct the birth date", "before-birth")
-
-
-def _merged(shared: Sequence[Reason], found: Sequence[Reason]) -> list[Reason]:
-    """All reasons, each once: a shared one gives way where the decision says the same of the same field."""
-    said = {(reason.field, reason.message) for reason in found}
-    future = {reason.field for reason in found if "in the future" in reason.message}
-    kept = [
-        reason
-        for reason in shared
-        if (reason.field, reason.message) not in said and not (reason.code == "future" and reason.field in future)
-    ]
-    return [*kept, *found]
 
 
 def _shared(requests: Sequence[Request]) -> str | None:

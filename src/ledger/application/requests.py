@@ -110,3 +110,15 @@ def when(request: Request) -> tuple[str, datetime | None]:
     if request.occurred_at is None and request.command.OCCURS_AT:
         return request.command.OCCURS_AT, getattr(request.command, request.command.OCCURS_AT)
     return "occurred_at", request.occurred_at
+
+
+def merged(shared: Sequence[Reason], found: Sequence[Reason]) -> list[Reason]:
+    """All reasons, each once: a shared one gives way where the decision says the same of the same field."""
+    said = {(reason.field, reason.message) for reason in found}
+    future = {reason.field for reason in found if "in the future" in reason.message}
+    kept = [
+        reason
+        for reason in shared
+        if (reason.field, reason.message) not in said and not (reason.code == "future" and reason.field in future)
+    ]
+    return [*kept, *found]
