@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,9 +24,11 @@ from ledger.errors import IntegrityFault
 from ledger.kafka.compare import compare
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.doctor import create_topic, examine
+from ledger.kafka.identity import TopicRemade
 from ledger.kafka.move import move
 from ledger.kafka.place import last_position
 from ledger.kafka.relay import Relay, Sender
+from ledger.kafka.source import KafkaLog
 from ledger.projections.every import PROJECTIONS
 from ledger.store.database import open_store
 from ledger.store.recorder import Recorder
@@ -101,6 +105,25 @@ def test_a_topic_that_lacks_the_beginning_is_refused_named_and_mended(
     whole = KafkaSettings(brokers=settings.brokers, topic=to)
     assert compare(part, whole).equal
     assert not [each for each in examine(settings) if not each.ok and each.what.endswith(": beginning")]
+    part.engine.dispose()
+
+
+def test_what_was_fetched_behind_an_answer_of_kafka_is_not_taken_on_its_word(
+    month: Recorder, part: Recorder, new_topic: NewTopic, relay_all: Callable[..., int]
+) -> None:
+    """However short a time ago Kafka said which topic it is: the topic may have been made anew and filled since."""
+    settings = new_topic(1)
+    relay_all(part, settings, batch=1)
+    with closing(KafkaLog(settings)) as topic:
+        place = 0
+        while entries := topic.read(0, place, 1000):
+            place = entries[-1].offset
+        make_anew(settings, 1)
+        part.restore(month.read_log(100, 150))
+        relay_all(part, settings, batch=1000)
+        topic._topic._looked = time.monotonic()  # an answer from before that has just come
+        with pytest.raises(TopicRemade):
+            topic.read(0, place, 1000)
     part.engine.dispose()
 
 

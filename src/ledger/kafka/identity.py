@@ -16,9 +16,9 @@ from ledger.errors import LedgerError
 from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
 from ledger.kafka.doctor import admin
 
-#: How long an answer is good for, in seconds: for who reads, since no topic is deleted, made and filled again in less;
-#: and for who sends, since none is deleted and made again in less.
-READING, SENDING = 1.0, 0.1
+#: How long an answer is good for, in seconds, for who has fetched or sent nothing since: how soon one that is quiet
+#: notices. Who has fetched asks before it gives anything out, and who has sent before it commits.
+READING = 1.0
 #: How long brokers may take to answer, in milliseconds.
 _PATIENCE_MS = 10_000
 

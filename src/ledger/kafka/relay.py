@@ -25,7 +25,7 @@ from kafka.errors import KafkaError, ProducerFencedError
 
 from ledger.errors import IntegrityFault, LedgerError
 from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
-from ledger.kafka.identity import READING, SENDING, Identity, TopicRemade
+from ledger.kafka.identity import READING, Identity, TopicRemade
 from ledger.kafka.membership import Membership
 from ledger.kafka.outage import Outage
 from ledger.kafka.place import End, end_of, lacks
@@ -161,7 +161,7 @@ class Sender:
             self._producer.begin_transaction()
             yield
             self._producer.flush(timeout=_ANSWERS)  # a commit would wait for a broker that is away without an end
-            self.look(SENDING)  # what was sent went to the topic that was taken over
+            self.look(good_for=0.0)  # what was sent went to the topic that was taken over
             self._producer.commit_transaction()
         except KafkaError as fault:
             # Which call is the first to hear of it, and whether as the error or in the words of another, is a matter of

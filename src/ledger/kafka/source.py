@@ -18,7 +18,7 @@ from kafka.errors import LogTruncationError, OffsetOutOfRangeError
 from ledger.consumers.log import Entry
 from ledger.errors import IntegrityFault
 from ledger.kafka.connection import KafkaSettings
-from ledger.kafka.identity import Identity
+from ledger.kafka.identity import READING, Identity
 from ledger.kafka.wire import TopicMoved, from_message
 
 #: How many messages wait here, over all partitions, before a partition with more than its share is fetched no further.
@@ -61,6 +61,8 @@ class KafkaLog:
         #: What was fetched of each partition and not read yet, and the place that it goes on from.
         self._kept: dict[int, deque[Any]] = {}
         self._next: dict[int, int] = {}
+        #: Whether Kafka was asked which topic it is since anything was fetched.
+        self._asked = False
 
     def arrived(self, partitions: Collection[int], wait_ms: int) -> list[int]:
         """Which of some partitions there is something to read of, as far as was fetched; waits so long for the first.
@@ -88,7 +90,9 @@ class KafkaLog:
         while not kept and not self._at_end(partition, patient=time.monotonic() < settled):
             self._poll(100)
             self._topic.look()
-        self._topic.look()  # only now: what was fetched before an answer is of the topic that the answer is about
+        # What was fetched before an answer was asked for is of the topic that the answer is about, and nothing else is.
+        self._topic.look(good_for=READING if self._asked else 0.0)
+        self._asked = True
         entries: list[Entry] = []
         while kept and len(entries) < limit:
             try:
@@ -138,6 +142,7 @@ class KafkaLog:
         except (OffsetOutOfRangeError, LogTruncationError) as fault:
             where = next(iter(getattr(fault, "divergent_offsets", None) or fault.args[0]))
             raise self._lost(where.partition, self._next[where.partition]) from fault
+        self._asked = self._asked and not found
         for where, records in found.items():
             self._kept[where.partition].extend(records)
         share = max(1, _KEPT // max(1, len(self._next)))
