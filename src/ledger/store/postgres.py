@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 from eventsourcing.persistence import StoredEvent
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, column, literal_column, select, table, text, true
 from sqlalchemy.exc import DBAPIError
 
 from ledger.clock import Clock, SystemClock, to_text
@@ -196,6 +196,21 @@ class PostgresRecorder(Recorder):
             text("'' AS recorded_at"),
             text("''::bytea AS leaf"),
         ).select_from(EVENTS)
+
+    def _placed_statement(self) -> tuple[Any, Any]:
+        # As a subquery with an OFFSET it is not taken apart: without fresh statistics the planner would read the whole
+        # order to join it with a handful of events.
+        order = table("log_order", *map(column, ("ticket", "position", "recorded_at", "leaf")))
+        placed = (
+            select(order.c.position, order.c.recorded_at, order.c.leaf)
+            .where(order.c.ticket == literal_column("events.ticket"))
+            .offset(literal_column("0"))
+            .lateral("placed")
+        )
+        selected = select(
+            *(EVENTS.c[name] for name in EVENT_COLUMNS), placed.c.position, placed.c.recorded_at, placed.c.leaf
+        ).select_from(EVENTS.join(placed, true()))
+        return selected, placed.c.position
 
 
 def _place_batch(cursor: Any, set_time: str | None) -> tuple[int, int]:

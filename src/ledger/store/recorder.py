@@ -76,6 +76,8 @@ _READ_LOG = Prepared(
 )
 #: Past every position there can be.
 _NO_END = 2**62
+#: More rows than any stream has.
+_ALL = 2**31 - 1
 
 
 def values_of(row: StoredRow) -> dict[str, Any]:
@@ -94,6 +96,17 @@ class Recorder(ApplicationRecorder):
             self._stream_statement()
             .where(EVENTS.c.command_id == bindparam("command_id"))
             .order_by(EVENTS.c.command_index)
+        )
+        placed, position = self._placed_statement()
+        self._of_key = Prepared(
+            placed.where(
+                EVENTS.c.key == bindparam("key"), position > bindparam("after"), position <= bindparam("until")
+            ).order_by(position)
+        )
+        self._of_stream = Prepared(
+            placed.where(EVENTS.c.stream_id == bindparam("stream_id"))
+            .order_by(EVENTS.c.version)
+            .limit(bindparam("limit"))
         )
 
     @contextmanager
@@ -149,6 +162,13 @@ class Recorder(ApplicationRecorder):
     def _stream_statement(self) -> Any:
         """A SELECT of ``LOG_COLUMNS`` from the events, those without a place included."""
 
+    @abstractmethod
+    def _placed_statement(self) -> tuple[Any, Any]:
+        """A SELECT of ``LOG_COLUMNS`` from the events that have their place, and its position.
+
+        For a few of the events: one that looks at these alone and never at the whole order.
+        """
+
     def read_log(self, after: int, limit: int, *, until: int | None = None) -> Sequence[StoredRow]:
         """The log in its order: up to ``limit`` events whose position is greater than ``after``."""
         wanted = {"after": after, "until": _NO_END if until is None else until, "limit": limit}
@@ -160,19 +180,12 @@ class Recorder(ApplicationRecorder):
 
     def read_key(self, key: str, *, until: int | None = None, after: int = 0) -> Sequence[StoredRow]:
         """The events of one partition key in the order of the log, from just after a position."""
-        statement = select(*LOG.c).where(LOG.c.key == key, LOG.c.position > after).order_by(LOG.c.position)
-        if until is not None:
-            statement = statement.where(LOG.c.position <= until)
-        with self.reading() as connection:
-            return [row_of(values) for values in connection.execute(statement)]
+        wanted = {"key": key, "after": after, "until": _NO_END if until is None else until}
+        return self._fetch(self._of_key, wanted)
 
     def read_stream(self, stream_id: str, *, limit: int | None = None) -> Sequence[StoredRow]:
         """One stream's events that have their place in the log, in the order of their versions."""
-        statement = select(*LOG.c).where(LOG.c.stream_id == stream_id).order_by(LOG.c.version)
-        if limit is not None:
-            statement = statement.limit(limit)
-        with self.reading() as connection:
-            return [row_of(values) for values in connection.execute(statement)]
+        return self._fetch(self._of_stream, {"stream_id": stream_id, "limit": limit or _ALL})
 
     def find_command(self, command_id: str) -> Sequence[StoredRow]:
         """The events that a command led to, in their order; empty when it led to none or was never seen."""

@@ -98,3 +98,6 @@ class SQLiteRecorder(Recorder):
 
     def _stream_statement(self) -> Any:
         return select(*EVENTS.c)
+
+    def _placed_statement(self) -> tuple[Any, Any]:
+        return select(*EVENTS.c), EVENTS.c.position
