@@ -31,6 +31,9 @@ class End:
     moved: TopicMoved | None = None
 
 
+#: How long one look for messages lasts, in milliseconds: where only markers of transactions are left, none will come.
+_MOMENT_MS = 20
+
 #: The headers without which a message is not one that a relay sent.
 _OF_THE_RELAY = {"ce_position", "ce_leaf", "ce_partitions"}
 
@@ -123,7 +126,7 @@ def _first(consumer: KafkaConsumer, partition: TopicPartition, end: int) -> int 
     consumer.assign([partition])
     consumer.seek(partition, 0)
     while consumer.position(partition) < end:
-        for each in consumer.poll(timeout_ms=1000).get(partition, ()):
+        for each in consumer.poll(timeout_ms=_MOMENT_MS).get(partition, ()):
             if (found := dict(each.headers)).keys() >= _OF_THE_RELAY:
                 return int(found["ce_position"])
     return None
@@ -150,7 +153,7 @@ def _read(consumer: KafkaConsumer, partition: TopicPartition, start: int, end: i
     consumer.seek(partition, start)
     found: list[Any] = []
     while consumer.position(partition) < end:
-        for records in consumer.poll(timeout_ms=1000).values():
+        for records in consumer.poll(timeout_ms=_MOMENT_MS).values():
             found += records
     return found
 
