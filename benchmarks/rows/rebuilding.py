@@ -76,7 +76,7 @@ def rebuild(bench: Bench) -> Result:
 
 def run_rebuild(filled: Filled, profile: Path | None = None) -> tuple[Timed, float]:
     """Run the command; the time, and the most memory its process had, in MB."""
-    command = [str(LEDGER), "--json", "rebuild", "--yes"]
+    command = [str(LEDGER), "--json", "rebuild"]
     if profile is not None:
         command = [sys.executable, "-m", "cProfile", "-o", str(profile), *command]
     ours = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}

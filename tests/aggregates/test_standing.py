@@ -6,6 +6,7 @@ The table here is written by hand: it says again, in another form, what ``standi
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import msgspec
 import pytest
@@ -43,6 +44,7 @@ from ledger.aggregates.policy import RetirePolicy
 from ledger.aggregates.standing import MAY
 from ledger.aggregates.supervision import MarkSupervisionInError, RecordMissedSupervision, RecordSupervision
 from ledger.aggregates.utilisation_review import ReviewUtilisation
+from ledger.aggregates.view import ApproveRebuild, CertifyView
 from ledger.aggregates.vocabulary import Command
 
 BILL, ADA = ident("bill"), ident("ada")
@@ -65,6 +67,13 @@ FACTS = contact_of("individual")
 NAME = people.PersonName(family="Sample", given="Ned")
 DAY = date(2026, 1, 5)
 WEEK = (480, 480, 480, 480, 480, 0, 0)
+OF_A_VIEW: dict[str, Any] = {
+    "projection": "billing",
+    "projection_version": 1,
+    "code_version": "1",
+    "position": 9,
+    "root": "0" * 64,
+}
 SHOWN = (ChartShown(chart_id=CLIENT, position=1, relationship="care team"),)
 
 COMMANDS: dict[str, Command] = {
@@ -152,6 +161,8 @@ COMMANDS: dict[str, Command] = {
             dispute_id=DISPUTE, outcome="upheld", rule_id="PSC-13", reading="72-elapsed-hours", reasoning="late"
         ),
         GrantAccess(access_id=ident("x"), surface="cli", resource="chart", purpose="treatment", charts=SHOWN),
+        CertifyView(record_id=ident("certificate"), rows=3, **OF_A_VIEW),
+        ApproveRebuild(record_id=ident("approval"), replaces=1, reason="looked at", **OF_A_VIEW),
     )
 }
 
@@ -215,6 +226,8 @@ EXPECTED = {
     "add-evidence": "nsao",
     "decide-dispute": "o",
     "grant-access": "".join(WHO),
+    "certify-view": "ao",
+    "approve-rebuild": "ao",
 }
 #: Commands about somebody that they may not give themselves, whatever their role.
 NEVER_ONES_OWN = sorted(

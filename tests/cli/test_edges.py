@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -22,7 +19,7 @@ from ledger.cli.main import cli
 from ledger.cli.purposes import PURPOSES
 from ledger.consumers import exclusive
 from ledger.consumers.exclusive import BeingRebuilt, exclusively
-from ledger.errors import BadInput, LedgerError, NotFound
+from ledger.errors import BadInput, NotFound
 from ledger.projections.billing import billing
 from ledger.store.database import open_store
 
@@ -68,39 +65,6 @@ def test_a_rebuild_names_keys_and_columns_and_never_what_a_chart_holds(agency: A
     assert agency.recorder.sequence() == before, "nothing of a chart was shown, so no access was recorded"
 
 
-LEDGER = Path(sys.executable).with_name("ledger")
-
-
-def on_a_terminal(agency: Agency, *words: str, answer: str) -> subprocess.CompletedProcess[str]:
-    """A command whose input is a terminal, on which somebody answers."""
-    ours, theirs = pty.openpty()
-    try:
-        os.write(ours, f"{answer}\n".encode())
-        settings = os.environ | {"LEDGER_DATABASE": agency.url}
-        return subprocess.run(
-            [LEDGER, *words], stdin=theirs, capture_output=True, text=True, env=settings, timeout=60, check=False
-        )
-    finally:
-        os.close(ours)
-        os.close(theirs)
-
-
-def test_with_nobody_to_ask_a_rebuild_names_the_flag_and_switches_nothing(agency: Agency) -> None:
-    """Not even the views that came before the one that differs: exit code 2 says that nothing was done."""
-    spoil(agency)
-    settings = os.environ | {"LEDGER_DATABASE": agency.url}
-    for given in (b"", b"y\n"):
-        done = subprocess.run(
-            [LEDGER, "rebuild"], input=given, capture_output=True, env=settings, timeout=60, check=False
-        )
-        assert done.returncode == 2
-        assert b"--yes: rows of billing would change" in done.stderr
-        assert b"--dry-run" in done.stderr
-    assert live_codes(agency) == ["SECRET-CODE"]
-    with agency.recorder.reading() as connection:
-        assert set(connection.scalars(text("SELECT generation FROM projection_live"))) == {1}
-
-
 def test_a_dry_run_on_a_view_that_is_merely_behind_finds_no_difference(agency: Agency) -> None:
     agency.read("run", "--once")
     before = agency.recorder.head()
@@ -112,22 +76,6 @@ def test_a_dry_run_on_a_view_that_is_merely_behind_finds_no_difference(agency: A
     assert agency.read("status")["views"][0]["behind"] > 0, "a dry run brings nothing up to date"
     assert agency.read("rebuild", "billing")[0]["switched"], "nothing differs, so nothing has to be asked"
     assert len(live_codes(agency)) == 2
-
-
-def test_a_rebuild_that_is_not_switched_says_how_and_ends_with_1(agency: Agency) -> None:
-    spoil(agency)
-    done = agency.run("--json", "rebuild", "billing")
-    assert isinstance(done.exception, LedgerError)
-    assert done.exception.exit_code == 1
-    asked = on_a_terminal(agency, "rebuild", "billing", answer="n")
-    assert asked.returncode == 1
-    for said in (str(done.exception), asked.stderr):
-        assert "billing" in said
-        assert "--yes" in said
-    assert live_codes(agency) == ["SECRET-CODE"]
-    assert agency.read("rebuild", "billing", "--yes")[0]["switched"]
-    assert live_codes(agency) == ["T1017"]
-    assert agency.read("rebuild", "billing")[0]["switched"], "nothing differs, so nothing has to be asked"
 
 
 @pytest.mark.parametrize(

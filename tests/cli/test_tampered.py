@@ -110,9 +110,9 @@ def test_what_was_known_earlier_is_not_folded_from_a_changed_event(agency: Agenc
 
 
 def test_a_rebuild_names_the_event_and_switches_nothing(agency: Agency) -> None:
-    assert agency.run("rebuild", "--yes").exit_code == 0
+    assert agency.run("rebuild").exit_code == 0
     before = agency.read("billing", "rows", "--month", "2025-11")["rows"]
-    refused(agency, spoil(agency, the(agency, "note.signed")), "rebuild", "--yes")
+    refused(agency, spoil(agency, the(agency, "note.signed")), "rebuild")
     assert agency.read("billing", "rows", "--month", "2025-11")["rows"] == before
 
 

@@ -36,7 +36,7 @@ def placed(fresh: Database) -> Database:
     return fresh
 
 
-@pytest.mark.parametrize("command", [("rebuild", "--yes"), ("run", "--once"), ("status",)], ids=" ".join)
+@pytest.mark.parametrize("command", [("rebuild",), ("run", "--once"), ("status",)], ids=" ".join)
 @pytest.mark.parametrize("role", ["ledger_owner", "postgres"])
 def test_another_role_makes_no_view_and_is_told_whose_work_it_is(
     placed: Database, role: str, command: tuple[str, ...]
@@ -52,10 +52,10 @@ def test_another_role_makes_no_view_and_is_told_whose_work_it_is(
     assert made(placed) == []
 
 
-@pytest.mark.parametrize("first", [("status",), ("rebuild", "--yes")], ids=" ".join)
+@pytest.mark.parametrize("first", [("status",), ("rebuild",)], ids=" ".join)
 def test_what_the_owner_tried_first_keeps_nobody_from_the_views(placed: Database, first: tuple[str, ...]) -> None:
     ledger(placed.settings("ledger_owner"), *first)
-    done = ledger(placed.settings("ledger_projector"), "rebuild", "--yes")
+    done = ledger(placed.settings("ledger_projector"), "rebuild")
     assert done.returncode == 0, done.stderr
     assert f"{len(PROJECTIONS)} of {len(PROJECTIONS)} views switched" in done.stdout
     assert made(placed) == [("views", "ledger_projector")]

@@ -300,7 +300,7 @@ def _is_chart(database: Database, value: str) -> bool:
 
 
 def test_a_rebuilt_view_is_read_by_the_same_roles_as_before(agency: Database) -> None:
-    done = ledger(agency.settings("ledger_projector"), "--json", "rebuild", "caseload", "--yes")
+    done = ledger(agency.settings("ledger_projector"), "--json", "rebuild", "caseload")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[0]["switched"]
     for role in ("ledger_writer", "ledger_reader", "ledger_owner"):
@@ -310,7 +310,7 @@ def test_a_rebuilt_view_is_read_by_the_same_roles_as_before(agency: Database) ->
         assert found[0] > 0
 
 
-@pytest.mark.parametrize("command", [("rebuild", "--yes"), ("run", "--once"), ("migrate",)], ids=" ".join)
+@pytest.mark.parametrize("command", [("rebuild",), ("run", "--once"), ("migrate",)], ids=" ".join)
 def test_a_writer_that_would_do_the_work_of_another_role_changes_nothing(
     agency: Database, command: tuple[str, ...]
 ) -> None:

@@ -26,10 +26,10 @@ def test_the_owner_restores_and_the_projector_rebuilds_what_the_others_read(
     done = ledger(database.settings("ledger_owner") | kafka, "restore", "--from-kafka")
     assert done.returncode == 0, done.stderr
     assert "now, as ledger_projector: ledger rebuild" in done.stdout
-    refused = ledger(database.settings("ledger_owner") | kafka, "rebuild", "--yes")
+    refused = ledger(database.settings("ledger_owner") | kafka, "rebuild")
     assert refused.returncode == 1
     assert "run this as ledger_projector" in refused.stderr
-    done = ledger(database.settings("ledger_projector") | kafka, "rebuild", "--yes")
+    done = ledger(database.settings("ledger_projector") | kafka, "rebuild")
     assert done.returncode == 0, done.stderr
     assert f"{len(PROJECTIONS)} of {len(PROJECTIONS)} views switched" in done.stdout
     seen = ledger(database.settings("ledger_reader"), "verify")

@@ -10,6 +10,7 @@ from ledger.aggregates.policy import Policy
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.supervision import SupervisionSession
 from ledger.aggregates.utilisation_review import UtilisationReview
+from ledger.aggregates.view import ViewRecord
 from ledger.aggregates.vocabulary import check_upcasters
 
 AGGREGATES = (
@@ -23,6 +24,7 @@ AGGREGATES = (
     Staff,
     SupervisionSession,
     UtilisationReview,
+    ViewRecord,
 )
 
 check_upcasters()

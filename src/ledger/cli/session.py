@@ -77,6 +77,11 @@ class Session:
             raise BadInput("--as: say who you are: --as STAFF_ID or --as system:NAME, or set LEDGER_ACTOR")
         return self._actor
 
+    @property
+    def acts(self) -> bool:
+        """Whether it is known who acts."""
+        return self._actor is not None
+
     @cached_property
     def recorder(self) -> Recorder:
         return open_store(self.settings.database, self.clock, writes=self._writes)

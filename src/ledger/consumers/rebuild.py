@@ -7,9 +7,10 @@ stays until the next rebuild, so that a switch can be looked at again. A rebuild
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -92,12 +93,15 @@ def build_all_beside(
     progress: Callable[[int], None] | None = None,
     *,
     as_live: bool = False,
+    looks: Mapping[str, Collection[int]] = MappingProxyType({}),
+    look: Callable[[Projection[Any], int, int], None] = lambda *_: None,
 ) -> Runner:
     """As :func:`build_beside` for several views in one reading of the log; the runner's ``building`` has generations.
 
-    With ``as_live`` each view is built only as far as its live rows have come, for :func:`compare_as_live`. Indexes are
-    made when all rows are there: many rows are sorted sooner than each is put in its place. Raises ``IntegrityFault``,
-    and leaves nothing behind, when an event of the log is not what was recorded.
+    With ``as_live`` each view is built only as far as its live rows have come, for :func:`compare_as_live`. At the
+    positions that ``looks`` has for a view the build stands still, and ``look`` is told the view, its generation and
+    the position. Indexes are made when all rows are there: many rows are sorted sooner than each is put in its place.
+    Raises ``IntegrityFault``, and leaves nothing behind, when an event of the log is not what was recorded.
     """
     runner = Runner(engine, log, projections, batch=BATCH)
     ends: dict[str, int] = {}
@@ -108,12 +112,17 @@ def build_all_beside(
             runner.building[projection.name] = generation = (live or 0) + 1
             forget(connection, projection, generation)
             make_generation(connection, projection, generation, indexed=False)
-            ends[projection.name] = _END if live is None else _newest(connection, projection, live)
+            newest = _END if live is None or not as_live else _newest(connection, projection, live)
+            ends[projection.name] = newest
     try:
-        for end in sorted(set(ends.values())) if as_live else [_END]:
-            further = runner.only(*(p for p in projections if not as_live or ends[p.name] >= end))
+        for end in sorted({*ends.values(), *(at for each in looks.values() for at in each)}):
+            going = [projection for projection in projections if ends[projection.name] >= end]
+            further = runner.only(*going)
             further.until = end
             further.catch_up(progress)
+            for projection in going:
+                if end in looks.get(projection.name, ()):
+                    look(projection, runner.building[projection.name], end)
     except BaseException:
         for projection in projections:
             forget_build(engine, projection, runner.building[projection.name])
@@ -254,9 +263,14 @@ def rows_of(engine: Engine, projection: Projection[Any], generation: int | None 
     with engine.connect() as connection:
         if generation is None:
             generation = connection.scalar(select(LIVE.c.generation).where(LIVE.c.projection == projection.name))
-        table = _table_as_made(connection, projection, generation or 1)
-        order = [_bytewise(connection, column) for column in _key(projection, table)]
-        return [dict(values) for values in connection.execute(select(table).order_by(*order)).mappings()]
+        statement = in_order_of_keys(connection, projection, generation or 1)
+        return [dict(values) for values in connection.execute(statement).mappings()]
+
+
+def in_order_of_keys(connection: Connection, projection: Projection[Any], generation: int) -> Select[Any]:
+    """A SELECT of every row of a generation in the order of its key's bytes: the same on every database."""
+    table = _table_as_made(connection, projection, generation)
+    return select(table).order_by(*(_bytewise(connection, column) for column in _key(projection, table)))
 
 
 def forget(connection: Connection, projection: Projection[Any], generation: int) -> None:
