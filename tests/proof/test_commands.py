@@ -159,3 +159,18 @@ def test_an_entry_that_was_changed_is_not_exported(shell: Shell) -> None:
     recorder.engine.dispose()
     assert event_id in shell.run("--as", "system:auditor", "tlog", "export", "--out", "public", code=5)
     assert not (shell.folder / "public" / "checkpoint").exists()
+
+
+def test_verify_since_a_kept_checkpoint_reads_only_what_came_behind_it(shell: Shell) -> None:
+    shell.run("seal")
+    shell.run("tlog", "export", "--out", "public", "--no-entries")
+    kept = (shell.folder / "public" / "checkpoint").rename(shell.folder / "kept")
+    shell.grow("b", 50)
+    shell.run("seal")
+    found = shell.json("verify", "--since", str(kept), "--vkey", "public/vkey")
+    assert (found["events"], found["since"], found["head"], found["sound"]) == (50, 300, 350, True)
+    assert "50 events, positions 301 to 350, without a gap" in shell.run("verify", "--since", str(kept))
+    shell.settings = {}
+    assert "--since" in shell.run("verify", "--since", str(kept), code=2), "whose checkpoint it is has to be checked"
+    kept.write_bytes(kept.read_bytes().replace(b"300", b"301"))
+    shell.run("verify", "--since", str(kept), "--vkey", "public/vkey", code=5)

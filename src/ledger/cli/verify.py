@@ -23,6 +23,7 @@ from ledger.integrity.verify import Completeness, Report
 from ledger.integrity.verify import verify as verify_record
 from ledger.kafka.connection import read_kafka_settings
 from ledger.projections.every import PROJECTIONS
+from ledger.proof.checkpoint import Checkpoint, open_checkpoint
 from ledger.proof.keys import load_vkey
 from ledger.proof.memory import Memory
 from ledger.proof.notes import PublicKey
@@ -44,6 +45,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--witness", is_flag=True, help="Ask for the cosignatures that the policy wants (k of n), and ask witnesses."
 )
 @click.option("--checkpoint", "kept", multiple=True, type=_FILE, help="A checkpoint that you have kept; repeat.")
+@click.option(
+    "--since", type=_FILE, metavar="CHECKPOINT", help="Check only what came behind this checkpoint, which you trust."
+)
 @click.option("--against-kafka", is_flag=True, help="Also compare the store with the topic, event by event.")
 @click.option("--alone", is_flag=True, help="Ask nobody else: neither places nor Kafka nor witnesses.")
 @pass_session
@@ -53,6 +57,7 @@ def verify(
     trust_file: Path | None,
     witness: bool,
     kept: tuple[Path, ...],
+    since: Path | None,
     against_kafka: bool,
     alone: bool,
 ) -> None:
@@ -60,15 +65,17 @@ def verify(
 
     The log is held against the tiles and checkpoints in the store, against the checkpoints that you name, and against
     those of the places, the topic and the witnesses of the settings. Signatures are checked with the keys of --vkey, of
-    the trust policy, or of LEDGER_SEAL_KEY. Every event that differs is named. With
-    --against-kafka also what the topic lacks, has besides, has in other words, out of order, or twice. Exit code 5 when
-    something differs.
+    the trust policy, or of LEDGER_SEAL_KEY. Every event that differs is named. With --since, events that the
+    checkpoint covers are not read again: the stored tree must lead to its root, and what came behind it is checked.
+    With --against-kafka also what the topic lacks, has besides, has in other words, out of order, or twice. Exit code 5
+    when something differs.
 
     \b
     Examples:
       ledger verify
       ledger verify --trust policy --witness
       ledger --json verify --vkey vkey --checkpoint checkpoint-i-kept
+      ledger verify --vkey vkey --since last-weeks-checkpoint
       LEDGER_KAFKA=localhost:9092 ledger verify --against-kafka
     """
     settings = read_proof_settings()
@@ -76,11 +83,12 @@ def verify(
     if witness and trust is None:
         raise BadInput("--witness: it needs a trust policy that names witnesses: --trust or LEDGER_TRUST")
     keys = _keys(vkeys, trust)
-    outside = _outside(trust, keys, kept, alone=alone)
+    behind = None if since is None else _trusted(since, keys)
+    outside = _outside(trust, keys, (*kept, since) if since is not None else kept, alone=alone)
     session.only_read()
     head = session.recorder.sequence()
-    walk = SealedWalk(session.recorder, keys, outside.held)
-    with session.progress("Verifying", head) as advance:
+    walk = SealedWalk(session.recorder, keys, outside.held, behind)
+    with session.progress("Verifying", head - (behind.size if behind else 0)) as advance:
         signatures = SignatureWalk(session.recorder)
         report = verify_record(session.recorder, PROJECTIONS, advance, sealed=walk, signatures=signatures)
     outside.report(report)
@@ -114,6 +122,14 @@ def verify(
         raise IntegrityFault(f"position {first.position} {first.event_id}: {first.words}")
     if topic is not None:
         refuse_unequal(topic)
+
+
+def _trusted(path: Path, keys: Sequence[PublicKey]) -> Checkpoint:
+    """The checkpoint to begin behind, its signature checked."""
+    if not keys:
+        raise BadInput("--since: it is checked with the log's verifier key; name it with --vkey or --trust")
+    (note,) = _read(path)
+    return open_checkpoint(note, keys)[0]
 
 
 def _keys(vkeys: Sequence[str], trust: Trust | None) -> list[PublicKey]:
@@ -170,6 +186,7 @@ def _data(report: Report, walk: SealedWalk, outside: Outside, not_made: Sequence
         "events": report.events,
         "head": report.head,
         "last_leaf": report.last_leaf,
+        "since": walk.since.size if walk.since is not None else 0,
         "unplaced": report.unplaced,
         "fault_count": report.fault_count,
         "faults": [vars(f) for f in report.faults],
@@ -182,10 +199,13 @@ def _data(report: Report, walk: SealedWalk, outside: Outside, not_made: Sequence
 def _lines(
     report: Report, walk: SealedWalk, signatures: SignatureWalk, outside: Outside, not_made: Sequence[str]
 ) -> list[str]:
+    first = 1 if walk.since is None else walk.since.size + 1
     lines = [
         "0 events: the log is empty"
-        if report.sound and not report.events
-        else f"{report.events:,} events, positions 1 to {report.head:,}, without a gap"
+        if report.sound and not report.head
+        else f"{report.events:,} events, positions {first:,} to {report.head:,}, without a gap"
+        if report.sound and report.events
+        else f"no event has come since position {report.head:,}"
         if report.sound
         else f"{report.events:,} events up to position {report.head:,}: {report.fault_count} faults",
         f"last leaf hash  {report.last_leaf or '-'}",

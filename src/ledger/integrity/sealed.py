@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from ledger.errors import IntegrityFault
 from ledger.integrity.report import Fault, Report
 from ledger.proof.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
-from ledger.proof.edge import Edge, FullTile
-from ledger.proof.merkle import HASH_BYTES
+from ledger.proof.edge import Edge, FullTile, edge_at
+from ledger.proof.merkle import HASH_BYTES, root_at
 from ledger.proof.notes import PublicKey, read_note
 from ledger.proof.tiles import WIDTH, root_of, split
+from ledger.proof.tree import StoredTree
 from ledger.store.envelope import StoredRow
 from ledger.store.recorder import Recorder
 from ledger.store.sealed import Sealed, SealedRow, TileRow
@@ -46,11 +47,18 @@ class SealedWalk:
     """Told each event of the log in turn. ``others`` are checkpoints from outside the store, by who has them."""
 
     def __init__(
-        self, recorder: Recorder, keys: Sequence[PublicKey], others: Mapping[str, Sequence[Checkpoint]]
+        self,
+        recorder: Recorder,
+        keys: Sequence[PublicKey],
+        others: Mapping[str, Sequence[Checkpoint]],
+        since: Checkpoint | None = None,
     ) -> None:
         self.seals = Seals(signed_by=tuple(dict.fromkeys(key.name for key in keys)))
+        #: The checkpoint that the walk begins behind: what it covers is vouched for by its root alone.
+        self.since = since
         self._sealed = Sealed(recorder)
         self._keys = keys
+        self._tree = StoredTree(recorder)
         self._edge = Edge()
         self._tile: tuple[int, bytes | None] = (-1, None)
         self._tiles: dict[int, Iterator[TileRow]] = {}
@@ -61,12 +69,33 @@ class SealedWalk:
         self._checkpoints = self._every_checkpoint()
         self._next = next(self._checkpoints, None)
         self._asked: dict[int, list[tuple[str, bytes]]] = {}
+        #: After the first root that differs no later one can agree, so no later one says anything.
+        self._lost = False
         for where, held in others.items():
             self.seals.others[where] = 0
             for each in held:
                 self._asked.setdefault(each.size, []).append((where, each.root))
-        #: After the first root that differs no later one can agree, so no later one says anything.
-        self._lost = False
+
+    def begin(self, report: Report) -> None:
+        """Behind a checkpoint: see that the stored tree led to it, and to those before it that others have."""
+        if self.since is None:
+            return
+        size = self.since.size
+        try:
+            self._edge = edge_at(self._tree, size)
+        except LookupError:
+            self._edge = Edge()
+        if (self._edge.size, self._edge.root()) != (size, self.since.root):
+            words = (
+                f"what is stored of the first {size:,} events does not lead to the root of the checkpoint to begin "
+                "behind: verify from the beginning to see which events differ"
+            )
+            report.add(Fault("root", size, "", words))
+            self._lost = True
+            return
+        self.seals.agrees = size
+        for earlier in sorted(each for each in self._asked if each <= size):
+            self._compare(earlier, root_at(self._tree, earlier), report)
 
     def check(self, row: StoredRow, leaf: bytes, report: Report) -> None:
         """One event of the log, with its leaf as it was recomputed."""
@@ -119,7 +148,7 @@ class SealedWalk:
             number = tiles[-1].number + 1
 
     def _every_checkpoint(self) -> Iterator[SealedRow]:
-        size = 0
+        size = 0 if self.since is None else self.since.size
         while rows := self._sealed.checkpoints(size):
             yield from (row for row in rows if row.size <= self._until)
             size = rows[-1].size
@@ -131,8 +160,13 @@ class SealedWalk:
         while self._next is not None and self._next.size == size:
             self._check_checkpoint(self._next, report)
             self._next = next(self._checkpoints, None)
+        if size in self._asked:
+            self._compare(size, self._edge.root(), report)
+
+    def _compare(self, size: int, ours: bytes, report: Report) -> None:
+        """Hold the checkpoints of a size that others have against the log's own root there."""
         for where, root in self._asked.pop(size, ()):
-            if root == self._edge.root():
+            if root == ours:
                 self.seals.others[where] = size
             else:
                 words = (

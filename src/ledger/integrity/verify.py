@@ -34,15 +34,18 @@ def verify(
 ) -> Report:
     """Read the whole log once and check all of it; raises nothing for a fault, the report names them.
 
-    ``sealed`` is walked along: the log is held against what was sealed of it. So is ``signatures``: each signature is
-    held against the checkpoint that it carries.
+    ``sealed`` is walked along: the log is held against what was sealed of it, or, where the walk begins behind a
+    checkpoint, what came since. So is ``signatures``: each signature is held against the checkpoint that it carries.
     """
     report = Report()
-    recorder.sequence()
-    walk = _Walk(report)
-    accounts = [account for p in projections if (account := _account(recorder, p)) is not None]
-    after = 0
+    head = recorder.sequence()
+    after = sealed.since.size if sealed is not None and sealed.since is not None else 0
+    walk = _Walk(report, recorder, after)
+    if sealed is not None:
+        sealed.begin(report)
+    accounts = [account for p in projections if (account := _account(recorder, p, after)) is not None]
     while rows := recorder.read_log(after, _BATCH):
+        walk.meet(rows)
         for row in rows:
             leaf = walk.check(row)
             if sealed is not None:
@@ -54,7 +57,7 @@ def verify(
         after = rows[-1].position
         if progress is not None:
             progress(len(rows))
-    report.head = after
+    report.head = after if report.events else min(after, head)
     report.unplaced = recorder.waiting()
     for row in recorder.passed_over():
         words = f"this {row.topic} has lost its place in the log: later events have theirs"
@@ -70,11 +73,20 @@ def verify(
 class _Walk:
     """The log itself: positions, times, versions in turn, and every leaf hash."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, recorder: Recorder, after: int) -> None:
         self._report = report
-        self._position = 0
+        self._recorder = recorder
+        self._after = self._position = after
         self._recorded_at = ""
         self._versions: dict[str, int] = {}
+        if after and (before := recorder.read_log(after - 1, 1)):
+            self._recorded_at = before[0].recorded_at
+
+    def meet(self, rows: Sequence[StoredRow]) -> None:
+        """Learn how far the streams of some events had come before the walk began; nothing to learn from the start."""
+        if self._after:
+            new = {str(row.originator_id) for row in rows} - self._versions.keys()
+            self._versions |= dict.fromkeys(new, 0) | self._recorder.versions_at(new, self._after)
 
     def check(self, row: StoredRow) -> bytes:
         """Check one event; gives its leaf, as it was recomputed."""
@@ -124,6 +136,7 @@ class _Account:
         marks: Iterator[tuple[int, bytes]],
         in_order: bool,
         waiting: set[int],
+        after: int,
     ) -> None:
         self.completeness = Completeness(projection.name, place)
         self._counted = counted
@@ -135,6 +148,17 @@ class _Account:
         #: Positions of the events that wait behind a parked key, where a retry finds them.
         self._waiting = waiting
         self._not_yet: dict[str, list[StoredRow]] = {}
+        while self._next is not None and self._next[0] <= after:  # counted, and not looked at
+            self._count(self._next[1])
+            self._next = next(self._marks, None)
+
+    def _count(self, mark: bytes) -> None:
+        if mark == outcomes.APPLIED:
+            self.completeness.applied += 1
+        elif mark == outcomes.PARKED:
+            self.completeness.parked += 1
+        else:
+            self.completeness.not_concerned += 1
 
     def check(self, row: StoredRow, report: Report) -> None:
         """Every position up to the place has exactly one outcome, and it is one that its type allows."""
@@ -157,17 +181,12 @@ class _Account:
             words = f"in the view {name} this {row.topic} waits as parked, and is not marked so"
             report.add(Fault("outcome", position, row.event_id, words))
         self._next = next(self._marks, None)
-        if mark == outcomes.APPLIED:
-            self.completeness.applied += 1
-        elif mark == outcomes.PARKED:
-            self.completeness.parked += 1
-            if position not in self._waiting:
-                words = f"in the view {name} this {row.topic} is marked as parked, and waits nowhere"
-                report.add(Fault("skipped", position, row.event_id, words))
-        else:
-            self.completeness.not_concerned += 1
-            if row.topic in self._types:
-                report.add(Fault("skipped", position, row.event_id, f"the view {name} passed over this {row.topic}"))
+        self._count(mark)
+        if mark == outcomes.PARKED and position not in self._waiting:
+            words = f"in the view {name} this {row.topic} is marked as parked, and waits nowhere"
+            report.add(Fault("skipped", position, row.event_id, words))
+        elif mark == outcomes.NOT_CONCERNED and row.topic in self._types:
+            report.add(Fault("skipped", position, row.event_id, f"the view {name} passed over this {row.topic}"))
 
     def _skipped(self, key: str, report: Report) -> None:
         for row in self._not_yet.pop(key, ()):
@@ -189,7 +208,7 @@ class _Account:
             )
 
 
-def _account(recorder: Recorder, projection: Projection[Any]) -> _Account | None:
+def _account(recorder: Recorder, projection: Projection[Any], after: int) -> _Account | None:
     """The account of a view's live generation, as it is at one moment; None when the view was never made."""
     with recorder.engine.connect() as connection:
         if connection.dialect.name == "postgresql":  # on SQLite every transaction sees one moment
@@ -209,7 +228,7 @@ def _account(recorder: Recorder, projection: Projection[Any]) -> _Account | None
         parked = select(PARKED_EVENTS.c.position).join(PARKED_KEYS, listed).where(PARKED_EVENTS.c.projection == name)
         waiting = set(connection.scalars(parked))
         marks = outcomes.read(connection, name)
-        return _Account(projection, place, tuple(counts), marks, logs <= {LocalLog.name}, waiting)
+        return _Account(projection, place, tuple(counts), marks, logs <= {LocalLog.name}, waiting, after)
 
 
 __all__ = ["NAMED", "Completeness", "Fault", "Report", "verify"]

@@ -235,6 +235,19 @@ class Recorder(ApplicationRecorder):
             statement = self._stream_statements[count] = Prepared(selected)
         return statement
 
+    def versions_at(self, streams: Iterable[str], position: int) -> dict[str, int]:
+        """How far some streams had come by a position of the log; without those that had not begun."""
+        found: dict[str, int] = {}
+        wanted = list(streams)
+        placed, place = self._placed_statement()
+        stream, version = EVENTS.c.stream_id, func.max(EVENTS.c.version)
+        statement = placed.with_only_columns(stream, version, maintain_column_froms=True).group_by(stream)
+        with self.reading() as connection:
+            for start in range(0, len(wanted), 500):
+                some = statement.where(stream.in_(wanted[start : start + 500]), place <= position)
+                found |= {row[0]: int(row[1]) for row in connection.execute(some)}
+        return found
+
     def stream_version(self, stream_id: str) -> int:
         """The version of a stream as it stands; 0 when there is none."""
         with self.reading() as connection:
