@@ -63,6 +63,7 @@ def test_from_the_key_to_a_proof_that_is_checked_without_the_store(shell: Shell,
     assert shell.json("seal")["size"] == 351, "the export has recorded that it read the entries"
     shell.run("--as", "system:auditor", "tlog", "export", "--out", "public")
     assert outside("log", shell.folder / "public")["size"] == 351
+    assert "351 events: every tile, every entry: sound" in shell.run("tlog", "check", "public", "--vkey", "public/vkey")
     made = shell.json("proof", "inclusion", "7", "--out", "seven")
     shell.run("proof", "consistency", "300", "351", "--out", "growth")
     (shell.folder / "ledger.db").rename(shell.folder / "gone.db")
@@ -73,6 +74,16 @@ def test_from_the_key_to_a_proof_that_is_checked_without_the_store(shell: Shell,
     assert (found["old"], found["size"], found["proved"]) == (300, 351, True)
     assert "does not lead to the root" in shell.run("proof", "check", "seven", *vkey, "--leaf", "00" * 32, code=5)
     assert "--old" in shell.run("proof", "check", "growth", *vkey, code=2)
+    assert not (shell.folder / "ledger.db").exists(), "checking opens no store"
+
+
+def test_an_export_that_was_changed_is_named_by_its_file_without_a_store(shell: Shell) -> None:
+    shell.run("seal")
+    shell.run("tlog", "export", "--out", "public", "--no-entries")
+    (shell.folder / "ledger.db").unlink()
+    assert shell.json("tlog", "check", "public", "--vkey", "public/vkey")["sound"]
+    (shell.folder / "public" / "tile" / "0" / "000").unlink()
+    assert "tile/0/000 is missing" in shell.run("tlog", "check", "public", "--vkey", "public/vkey", code=5)
     assert not (shell.folder / "ledger.db").exists(), "checking opens no store"
 
 

@@ -8,7 +8,8 @@ import click
 
 from ledger.cli.seal import KEY, sealing_key
 from ledger.cli.session import Session, pass_session
-from ledger.errors import BadInput
+from ledger.errors import BadInput, IntegrityFault
+from ledger.integrity.exported import check_export
 from ledger.proof.export import export as export_log
 from ledger.proof.keys import load_key, load_vkey, write_key
 from ledger.proof.notes import COSIGNATURE, ED25519, PublicKey, new_key
@@ -22,6 +23,7 @@ def tlog() -> None:
     Examples:
       ledger tlog key new --name example.org/ledger --out seal.key
       ledger tlog export --out public
+      ledger tlog check public --vkey vkey
     """
 
 
@@ -102,6 +104,40 @@ def export(session: Session, out: Path, vkey: str | None, entries: bool, key_fil
         {"folder": str(out), "size": done.size, "files": done.files},
         lambda: f"{done.size:,} events in {out}: {done.files:,} files written",
     )
+
+
+@tlog.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--vkey", required=True, metavar="VKEY|FILE", help="The log's verifier key, from somewhere you trust.")
+@pass_session
+def check(session: Session, folder: Path, vkey: str) -> None:
+    """Check an exported log by its files alone: the signature, every tile up to the root, every entry there is.
+
+    It opens no store, so anybody who was given the folder can do it. What differs is named by its file; exit code 5.
+
+    \b
+    Example:
+      ledger tlog check public --vkey vkey
+    """
+    found = check_export(folder, [load_vkey(vkey, "--vkey")])
+    report = found.report
+    what = "every tile, every entry" if found.entries else "every tile; there are no entries"
+    session.emit(
+        {
+            "folder": str(folder),
+            "size": found.size,
+            "entries": found.entries,
+            "sound": report.sound,
+            "fault_count": report.fault_count,
+            "faults": [vars(each) for each in report.faults],
+        },
+        lambda: "\n".join(
+            [f"  FAULT ({each.kind}) at {each.position}: {each.words}" for each in report.faults]
+            + [f"{found.size:,} events: {what}: {'sound' if report.sound else 'NOT SOUND'}"]
+        ),
+    )
+    if not report.sound:
+        raise IntegrityFault(report.faults[0].words)
 
 
 def _public(vkey: str | None, key_file: Path | None) -> PublicKey:
