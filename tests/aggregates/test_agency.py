@@ -70,6 +70,29 @@ def test_a_calendar_is_adopted_for_one_program_in_its_zone() -> None:
     )
 
 
+def test_a_reading_adopted_for_one_program_is_of_a_rule_that_it_goes_by() -> None:
+    def of_(rule_id: str, reading: str, program: str | None) -> AdoptPolicy:
+        version = adoptable_readings(DAY)[rule_id][reading][-1]
+        return msgspec.structs.replace(ADOPT, rule_id=rule_id, reading=reading, policy_version=version, program=program)
+
+    for rule, reading, other in (
+        ("PSC-13", "3-business-days", "css"),
+        ("PSC-14", "72-elapsed-hours+5-business-days", "ecm"),
+        ("PSC-2", "calendar_months", "ecm"),
+        ("CSS-7", "next-business-day", "psc"),
+    ):
+        given().when(of_(rule, reading, other), by="system:setup").then_refused(
+            "rule_id", f"{rule} is no rule of program {other} (adopt it for {'css' if rule == 'CSS-7' else 'psc'}, or"
+        )
+        own = "css" if rule == "CSS-7" else "psc"
+        given().when(of_(rule, reading, own), by="system:setup").then_a(PolicyAdopted, program=own)
+        given().when(of_(rule, reading, None), by="system:setup").then_a(PolicyAdopted, program=None)
+    # A registration is held in any program.
+    given().when(of_("PSC-7", "both", "ecm"), by="system:setup").then_a(PolicyAdopted, program="ecm")
+    bounded = msgspec.structs.replace(ADOPT, rule_id="PSC-14-full", reading="3-business-days", program="css")
+    given().when(bounded, by="system:setup").then_refused("rule_id", "only bounds the rating PSC-14")
+
+
 def test_an_adopted_reading_is_retired_once() -> None:
     command = RetirePolicy(policy_id=POLICY, last_day=date(2026, 3, 31), reason="new contract")
     retired = PolicyRetired(

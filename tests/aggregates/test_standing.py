@@ -33,7 +33,7 @@ from tests.sample import (
 
 from ledger.aggregates import client_events as clients
 from ledger.aggregates import note_events as notes
-from ledger.aggregates import plan as plans
+from ledger.aggregates import plan_events as plans
 from ledger.aggregates import staff as people
 from ledger.aggregates.access import ChartShown, GrantAccess
 from ledger.aggregates.base import command_types
@@ -192,7 +192,7 @@ EXPECTED = {
     "grant-extension": "s",
     "refuse-extension": "s",
     "draft-plan": "ncsie",
-    "put-plan-in-force": "ncsi",
+    "put-plan-in-force": "nsi",
     "record-client-signature": "ncs",
     "record-missing-signature": "ncs",
     "revise-plan": "ncs",

@@ -19,7 +19,7 @@ from ledger.aggregates.note_events import (
     SignNote,
     WriteNote,
 )
-from ledger.aggregates.plan import DraftPlan, Goal
+from ledger.aggregates.plan_events import DraftPlan, Goal
 from ledger.aggregates.staff import EndEmployment, PersonName
 from ledger.application.commands import Ledger, Request
 from ledger.application.requests import unfit_label

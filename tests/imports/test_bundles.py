@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.aggregates.contact import ContactRecorded
-from ledger.aggregates.plan import PlanDrafted
+from ledger.aggregates.plan_events import PlanDrafted
 from ledger.application.commands import Ledger
 from ledger.imports.running import import_fhir_file, total_of
 from ledger.store.codec import read

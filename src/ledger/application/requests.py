@@ -116,6 +116,8 @@ def merged(shared: Sequence[Reason], found: Sequence[Reason]) -> list[Reason]:
     """All reasons, each once: a shared one gives way where the decision says the same of the same field."""
     said = {(reason.field, reason.message) for reason in found}
     future = {reason.field for reason in found if "in the future" in reason.message}
+    if any(reason.code == "before-birth" for reason in shared):  # and so before all else that is theirs
+        found = [reason for reason in found if reason.code != "out-of-order"]
     kept = [
         reason
         for reason in shared
