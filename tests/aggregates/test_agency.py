@@ -6,9 +6,10 @@ from datetime import date
 
 import msgspec
 from tests.notation import given, of
-from tests.sample import ANN, BOB, CLIENT, CLINICIAN, EVERYBODY, NOBODY, SUE, SUPERVISOR, ident, moment
+from tests.sample import ANN, BOB, CLIENT, CLINICIAN, EVERYBODY, NOBODY, SUE, SUPERVISOR, ident, moment, person
 
 from ledger.aggregates.access import AccessGranted, ChartShown, GrantAccess
+from ledger.aggregates.import_file import FileTaken, TakeFile
 from ledger.aggregates.policy import AdoptPolicy, PolicyAdopted, PolicyRetired, RetirePolicy
 from ledger.aggregates.supervision import (
     MarkSupervisionInError,
@@ -152,6 +153,20 @@ def test_a_session_is_marked_as_entered_in_error_once() -> None:
     given(*EVERYBODY, of(SESSION, HELD, error)).when(command, by=SUE).then_refused(
         "session_id", "entered in error already"
     )
+
+
+def test_somebody_answers_for_each_file_that_is_taken_in() -> None:
+    command = TakeFile(
+        import_id=ident("file"), format="fhir-r4", file="a.json", sha256="0" * 64, program="psc", source="fhir:clinic"
+    )
+    ada = person(ident("ada"), "Ada", "administrator", credential=None)
+    given(ada).when(command, by=ada.identifier).then(
+        FileTaken(format="fhir-r4", file="a.json", sha256="0" * 64, program="psc", source="fhir:clinic")
+    )
+    elsewhere = msgspec.structs.replace(command, program="pcs")
+    given(ada).when(elsewhere, by=ada.identifier).then_refused("program", "there is no program 'pcs'")
+    given(CLINICIAN).when(command, by=ANN).then_refused("actor", "no standing to take file (")
+    given().when(command, by="system:import").then_refused("actor", "the program import has no standing to take file")
 
 
 def test_psc_5_reviewed_figures_are_frozen() -> None:

@@ -39,6 +39,7 @@ from ledger.aggregates.access import ChartShown, GrantAccess
 from ledger.aggregates.base import command_types
 from ledger.aggregates.contact import ContactRecorded, CorrectContact, MarkContactInError, RecordContact
 from ledger.aggregates.dispute import AddEvidence, DecideDispute, DisputeOpened, OpenDispute
+from ledger.aggregates.import_file import TakeFile
 from ledger.aggregates.policy import RetirePolicy
 from ledger.aggregates.standing import MAY
 from ledger.aggregates.supervision import MarkSupervisionInError, RecordMissedSupervision, RecordSupervision
@@ -151,6 +152,7 @@ COMMANDS: dict[str, Command] = {
         DecideDispute(
             dispute_id=DISPUTE, outcome="upheld", rule_id="PSC-13", reading="72-elapsed-hours", reasoning="late"
         ),
+        TakeFile(import_id=ident("file"), format="fhir-r4", file="a", sha256="0" * 64, program="psc", source="fhir:x"),
         GrantAccess(access_id=ident("x"), surface="cli", resource="chart", purpose="treatment", charts=SHOWN),
     )
 }
@@ -214,6 +216,7 @@ EXPECTED = {
     "open-dispute": "nsao",
     "add-evidence": "nsao",
     "decide-dispute": "o",
+    "take-file": "aoe",
     "grant-access": "".join(WHO),
 }
 #: Commands about somebody that they may not give themselves, whatever their role.

@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 from eventsourcing.persistence import StoredEvent
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, select, table, text
 from sqlalchemy.exc import DBAPIError
 
 from ledger.clock import Clock, SystemClock, to_text
@@ -77,6 +77,8 @@ _PASSED_OVER = (
     "ORDER BY e.era, e.xid, e.ticket LIMIT :limit"
 )
 
+_ORDER = table("log_order")
+
 _RESTORED = "CREATE TEMPORARY TABLE restored (LIKE log) ON COMMIT DROP"
 #: The tickets come from the rows that are written, not from a look into all there are: a batch costs the same anywhere.
 _RESTORE = (
@@ -90,6 +92,8 @@ _RESTORE = (
 
 class PostgresRecorder(Recorder):
     """Append with a single INSERT; the places in the log come from ``sequence``."""
+
+    PLACED_LATER = True
 
     def __init__(self, engine: Any, clock: Clock) -> None:
         super().__init__(engine)
@@ -196,6 +200,14 @@ class PostgresRecorder(Recorder):
             text("'' AS recorded_at"),
             text("''::bytea AS leaf"),
         ).select_from(EVENTS)
+
+    def _checkable_statement(self) -> Any:
+        return select(
+            *(EVENTS.c[name] for name in EVENT_COLUMNS),
+            text("coalesce(log_order.position, 0) AS position"),
+            text("coalesce(log_order.recorded_at, '') AS recorded_at"),
+            text("coalesce(log_order.leaf, ''::bytea) AS leaf"),
+        ).select_from(EVENTS.outerjoin(_ORDER, text("log_order.ticket = events.ticket")))
 
 
 def _place_batch(cursor: Any, set_time: str | None) -> tuple[int, int]:
