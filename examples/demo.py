@@ -90,7 +90,7 @@ def main() -> None:
         f"{simulated['events']:,} events from {simulated['first_day']} to {simulated['last_day']}: "
         f"{len(simulated['clients'])} clients, {sum(len(ids) for ids in simulated['staff'].values())} staff\n\n"
     )
-    run("--as", "system:import", "import", "fhir", "examples/riverside-clinic.fhir.json")
+    run("--as", story["administrator_id"], "import", "fhir", "examples/riverside-clinic.fhir.json")
     run("run", "--once")
 
     compliance = ("--as", story["compliance_id"], "--purpose", "compliance")

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -30,6 +31,9 @@ from ledger.projections.base import Key, Projection
 from ledger.projections.folding import fold_all
 from ledger.store.codec import EnvelopeMapper, read
 from ledger.store.envelope import Context, Recorded, Stamped, StoredRow
+
+#: The agency's.
+ZONE = ZoneInfo("America/Los_Angeles")
 
 A = TypeVar("A", bound=Aggregate)
 KINDS = {aggregate.KIND: aggregate for aggregate in AGGREGATES}
@@ -68,6 +72,7 @@ class _World:
     actor: Actor
     now: datetime
     occurred_at: datetime
+    zone: ZoneInfo = ZONE
     sealed: SealedBefore = msgspec.UNSET
     also: list[Aggregate] = field(default_factory=list)
 
@@ -102,9 +107,8 @@ class Past:
         handler = handler_of(command)
         target = getattr(command, handler.target)
         occurred_at = datetime.fromisoformat(at)
-        world = _World(
-            self._aggregates, self._actor(by, occurred_at), datetime.fromisoformat(now or at), occurred_at, sealed
-        )
+        actor, clock = self._actor(by, occurred_at), datetime.fromisoformat(now or at)
+        world = _World(self._aggregates, actor, clock, occurred_at, sealed=sealed)
         aggregate = handler.aggregate(target) if handler.creates else self._aggregates[target]
         before = vars(aggregate).copy()
         try:
@@ -130,7 +134,7 @@ class Past:
         if by.startswith("system:"):
             return Actor(by, by.removeprefix("system:"), ("system",), system=True)
         staff = self._aggregates.get(by)
-        return staff.as_actor(moment.date()) if isinstance(staff, Staff) else Actor(by, by, ())
+        return staff.as_actor(moment.astimezone(ZONE).date()) if isinstance(staff, Staff) else Actor(by, by, ())
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from tests.notation import Stream, of
 from ledger.aggregates.client_events import ClientRegistered, CoordinatorAssigned, EpisodeOpened
 from ledger.aggregates.contact import ContactRecorded
 from ledger.aggregates.note_events import NoteContent, NoteDrafted, ObjectiveReference
-from ledger.aggregates.plan import Goal, Objective, PlanDrafted, PlanPutInForce
+from ledger.aggregates.plan_events import Goal, Objective, PlanDrafted, PlanPutInForce
 from ledger.aggregates.staff import CredentialRecorded, PersonName, StaffRegistered
 from ledger.clock import derived_id
 
@@ -95,7 +95,7 @@ GOALS = (
         ),
     ),
 )
-A_PLAN = of(PLAN, PlanDrafted(client_id=CLIENT, program="psc", goals=GOALS))
+A_PLAN = of(PLAN, PlanDrafted(client_id=CLIENT, program="psc", goals=GOALS, author_id=ANN))
 
 
 def in_force(since: date, version: int = 1) -> PlanPutInForce:

@@ -33,7 +33,10 @@ def import_bundles(bench: Bench) -> Result:
         ledger = Ledger(recorder)
         watch = Stopwatch()
         with watch.running():
-            sizes = [import_fhir_file(ledger, file, program="psc", purpose="operations").appended for file in files]
+            sizes = [
+                import_fhir_file(ledger, file, actor="system:setup", program="psc", purpose="operations").appended
+                for file in files
+            ]
         if not batches:
             recorder.sequence()
             position = 0

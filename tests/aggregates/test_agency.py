@@ -6,9 +6,10 @@ from datetime import date
 
 import msgspec
 from tests.notation import given, of
-from tests.sample import ANN, BOB, CLIENT, CLINICIAN, EVERYBODY, NOBODY, SUE, SUPERVISOR, ident, moment
+from tests.sample import ANN, BOB, CLIENT, CLINICIAN, EVERYBODY, NOBODY, SUE, SUPERVISOR, ident, moment, person
 
 from ledger.aggregates.access import AccessGranted, ChartShown, GrantAccess
+from ledger.aggregates.import_file import FileTaken, TakeFile
 from ledger.aggregates.policy import AdoptPolicy, PolicyAdopted, PolicyRetired, RetirePolicy
 from ledger.aggregates.supervision import (
     MarkSupervisionInError,
@@ -70,6 +71,29 @@ def test_a_calendar_is_adopted_for_one_program_in_its_zone() -> None:
     )
 
 
+def test_a_reading_adopted_for_one_program_is_of_a_rule_that_it_goes_by() -> None:
+    def of_(rule_id: str, reading: str, program: str | None) -> AdoptPolicy:
+        version = adoptable_readings(DAY)[rule_id][reading][-1]
+        return msgspec.structs.replace(ADOPT, rule_id=rule_id, reading=reading, policy_version=version, program=program)
+
+    for rule, reading, other in (
+        ("PSC-13", "3-business-days", "css"),
+        ("PSC-14", "72-elapsed-hours+5-business-days", "ecm"),
+        ("PSC-2", "calendar_months", "ecm"),
+        ("CSS-7", "next-business-day", "psc"),
+    ):
+        given().when(of_(rule, reading, other), by="system:setup").then_refused(
+            "rule_id", f"{rule} is no rule of program {other} (adopt it for {'css' if rule == 'CSS-7' else 'psc'}, or"
+        )
+        own = "css" if rule == "CSS-7" else "psc"
+        given().when(of_(rule, reading, own), by="system:setup").then_a(PolicyAdopted, program=own)
+        given().when(of_(rule, reading, None), by="system:setup").then_a(PolicyAdopted, program=None)
+    # A registration is held in any program.
+    given().when(of_("PSC-7", "both", "ecm"), by="system:setup").then_a(PolicyAdopted, program="ecm")
+    bounded = msgspec.structs.replace(ADOPT, rule_id="PSC-14-full", reading="3-business-days", program="css")
+    given().when(bounded, by="system:setup").then_refused("rule_id", "only bounds the rating PSC-14")
+
+
 def test_an_adopted_reading_is_retired_once() -> None:
     command = RetirePolicy(policy_id=POLICY, last_day=date(2026, 3, 31), reason="new contract")
     retired = PolicyRetired(
@@ -129,6 +153,20 @@ def test_a_session_is_marked_as_entered_in_error_once() -> None:
     given(*EVERYBODY, of(SESSION, HELD, error)).when(command, by=SUE).then_refused(
         "session_id", "entered in error already"
     )
+
+
+def test_somebody_answers_for_each_file_that_is_taken_in() -> None:
+    command = TakeFile(
+        import_id=ident("file"), format="fhir-r4", file="a.json", sha256="0" * 64, program="psc", source="fhir:clinic"
+    )
+    ada = person(ident("ada"), "Ada", "administrator", credential=None)
+    given(ada).when(command, by=ada.identifier).then(
+        FileTaken(format="fhir-r4", file="a.json", sha256="0" * 64, program="psc", source="fhir:clinic")
+    )
+    elsewhere = msgspec.structs.replace(command, program="pcs")
+    given(ada).when(elsewhere, by=ada.identifier).then_refused("program", "there is no program 'pcs'")
+    given(CLINICIAN).when(command, by=ANN).then_refused("actor", "no standing to take file (")
+    given().when(command, by="system:import").then_refused("actor", "the program import has no standing to take file")
 
 
 def test_psc_5_reviewed_figures_are_frozen() -> None:

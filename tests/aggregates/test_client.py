@@ -42,11 +42,12 @@ def test_a_client_is_registered() -> None:
     )
 
 
-def test_nobody_is_born_in_the_future_of_the_place_where_they_are_registered() -> None:
+def test_nobody_is_born_in_the_future_of_the_agency_whatever_offset_is_written() -> None:
     newborn = RegisterClient(client_id=CLIENT, name=NAME, birth_date=date(2026, 1, 6))
-    # It is the sixth in UTC already, but not where this is said.
+    # It is the sixth in UTC and beyond already, but not where the agency is.
     given().when(newborn, by=BY, at="2026-01-05T17:00:00-08:00").then_refused("birth_date", "in the future")
-    given().when(newborn, by=BY, at="2026-01-06T01:00:00+00:00").then_a(ClientRegistered, birth_date=date(2026, 1, 6))
+    given().when(newborn, by=BY, at="2026-01-06T15:00:00+14:00").then_refused("birth_date", "in the future")
+    given().when(newborn, by=BY, at="2026-01-06T08:00:00+00:00").then_a(ClientRegistered, birth_date=date(2026, 1, 6))
 
 
 def test_details_are_corrected_with_a_reason_and_only_what_changed() -> None:
@@ -150,10 +151,13 @@ def test_a_diagnosis_is_put_on_the_list_once_and_not_ahead_of_its_onset() -> Non
     )
     given(A_CLIENT).when(command, by=BY).then(*ILL.events[2:])
     tomorrow = RecordDiagnosis(
-        client_id=CLIENT, diagnosis_id=DIAGNOSIS, system="s", code="c", display="d", onset=date(2026, 1, 6)
+        client_id=CLIENT, diagnosis_id=DIAGNOSIS, system="foo", code="c", display="d", onset=date(2026, 1, 6)
     )
     given(ILL).when(tomorrow, by=BY).then_refused(
-        "diagnosis_id", "recorded already", ("onset", "the onset is in the future")
+        "diagnosis_id",
+        "recorded already",
+        ("onset", "the onset is in the future"),
+        ("system", "there is no code system 'foo' (use one of icd-10-cm"),
     )
 
 

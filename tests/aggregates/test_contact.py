@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import msgspec
-from tests.notation import given
+from tests.notation import Stream, given, of
 from tests.sample import (
     A_CLIENT,
     A_CONTACT,
@@ -14,6 +14,7 @@ from tests.sample import (
     CHART,
     CLIENT,
     CLINICIAN,
+    COLLEAGUE,
     CONTACT,
     ENDED,
     EPISODE,
@@ -22,9 +23,10 @@ from tests.sample import (
     contact_of,
     ident,
     moment,
+    person,
 )
 
-from ledger.aggregates.client_events import DiagnosisRecorded, EpisodeClosed
+from ledger.aggregates.client_events import DiagnosisRecorded, EpisodeClosed, EpisodeOpened
 from ledger.aggregates.contact import (
     ContactCorrected,
     ContactEnteredInError,
@@ -34,6 +36,7 @@ from ledger.aggregates.contact import (
     MarkContactInError,
     RecordContact,
 )
+from ledger.aggregates.staff import EmploymentEnded
 
 RECORD = RecordContact(
     contact_id=CONTACT,
@@ -64,8 +67,21 @@ def test_a_contact_is_recorded_with_the_diagnoses_of_that_day() -> None:
 
 def test_ecm_11_a_group_contact_names_its_group_and_who_led_it() -> None:
     group = Group(group_id=ident("group"), size=6, co_leaders=(BOB,))
-    given(CLINICIAN, A_CLIENT).when(changed(contact_kind="group", group=group), by=ANN).then_a(
+    given(CLINICIAN, COLLEAGUE, A_CLIENT).when(changed(contact_kind="group", group=group), by=ANN).then_a(
         ContactRecorded, contact_kind="group", group=group
+    )
+
+
+def test_ecm_11_a_group_is_led_by_colleagues_at_work_that_day_each_named_once_beside_the_author() -> None:
+    gone = COLLEAGUE.and_then(EmploymentEnded(last_day=date(2026, 1, 1), reason="moved"))
+    group = Group(group_id=ident("group"), size=6, co_leaders=(NOBODY, BOB, BOB, ANN))
+    given(CLINICIAN, gone, A_CLIENT).when(changed(contact_kind="group", group=group), by=ANN).then_refused(
+        "group.co_leaders[0]",
+        "no such staff member (register them first)",
+        ("group.co_leaders[1]", "Bob Sample was not employed on 2026-01-02"),
+        ("group.co_leaders[2]", "Bob Sample was not employed on 2026-01-02"),
+        ("group.co_leaders[2]", "Bob Sample is named twice"),
+        ("group.co_leaders[3]", "Ann Sample gave the service"),
     )
 
 
@@ -118,6 +134,40 @@ def test_facts_are_corrected_with_a_reason() -> None:
     given(*CHART).when(command, by=ANN).then(
         ContactCorrected(client_id=CLIENT, reason="misread", direct_minutes=45, place="11")
     )
+
+
+def test_a_correction_changes_something_and_keeps_what_does() -> None:
+    as_it_is = CorrectContact(contact_id=CONTACT, reason="misread", direct_minutes=55, place="12")
+    given(*CHART).when(as_it_is, by=ANN).then_refused(
+        "direct_minutes", "nothing would change", ("place", "nothing would change: the record says so already")
+    )
+    half = CorrectContact(contact_id=CONTACT, reason="misread", direct_minutes=55, place="11")
+    given(*CHART).when(half, by=ANN).then(ContactCorrected(client_id=CLIENT, reason="misread", place="11"))
+
+
+def _opened_in(program: str) -> Stream:
+    opened = EpisodeOpened(episode_id=EPISODE, program=program, opened_on=date(2026, 1, 2))
+    return of(CLIENT, A_CLIENT.events[0], opened)
+
+
+def test_the_day_of_a_service_is_the_programs_whatever_offset_is_written() -> None:
+    """At +14:00 it is the day of the hire already; where the program is, it is the day before."""
+    hired = person(ANN, "Ann", "clinician", hired_on=date(2026, 1, 2))
+    early = changed(started_at=moment("2026-01-02T14:00:00+14:00"), ended_at=moment("2026-01-02T15:00:00+14:00"))
+    opened = of(
+        CLIENT, A_CLIENT.events[0], EpisodeOpened(episode_id=EPISODE, program="psc", opened_on=date(2026, 1, 2))
+    )
+    given(hired, opened).when(early, by=ANN).then_refused(
+        "staff_id", "Ann Sample was not employed on 2026-01-01", ("program", "no episode in psc on 2026-01-01")
+    )
+    given(hired, opened).when(early, by="system:import").then_a(ContactRecorded, staff_id=ANN)  # its source's day
+    missouri = of(
+        CLIENT, A_CLIENT.events[0], EpisodeOpened(episode_id=EPISODE, program="css", opened_on=date(2026, 1, 2))
+    )
+    midnight = changed(
+        program="css", started_at=moment("2026-01-02T00:00:00-06:00"), ended_at=moment("2026-01-02T01:00:00-06:00")
+    )
+    given(hired, missouri).when(midnight, by=ANN).then_a(ContactRecorded, program="css")
 
 
 def test_a_correction_keeps_the_rules_of_a_contact() -> None:

@@ -14,6 +14,7 @@ from ledger.aggregates.dispute import (
     EvidenceAdded,
     OpenDispute,
 )
+from ledger.aggregates.note_events import NoteDrafted
 
 OTHER_CONTACT, OTHER_CLIENT = ident("another contact"), ident("another client")
 DISPUTE, EVIDENCE = ident("dispute"), ident("evidence")
@@ -75,6 +76,24 @@ def test_evidence_points_to_events_that_are_recorded_in_this_chart_or_in_none() 
         ("events[1]", "there is no event the draft"),
         ("events[2]", "there is no event"),
         ("events[3]", "belongs to another chart (point to events of this note's chart)"),
+    )
+
+
+def test_a_decision_names_a_rule_that_governs_the_note() -> None:
+    other = msgspec.structs.replace(DECIDE, rule_id="ECM-8", reading="3-business-days")
+    given(*EVERYBODY, A_DRAFT, OPENED).when(other, by=COLE).then_refused(
+        "rule_id", "ECM-8 does not govern a progress note of program psc (use one of PSC-13, PSC-13-extension"
+    )
+    crisis = msgspec.structs.replace(DECIDE, rule_id="BHIN-23-068-crisis", reading="24-elapsed-hours")
+    given(*EVERYBODY, A_DRAFT, OPENED).when(crisis, by=COLE).then_refused("rule_id", "does not govern a progress note")
+    for rule, reading in (("PSC-14", "72-elapsed-hours+5-business-days"), ("PSC-14-full", "3-business-days")):
+        named = msgspec.structs.replace(DECIDE, rule_id=rule, reading=reading)
+        given(*EVERYBODY, A_DRAFT, OPENED).when(named, by=COLE).then_a(DisputeDecided, rule_id=rule)
+    (drafted,) = A_DRAFT.events
+    assert isinstance(drafted, NoteDrafted)
+    team = of(NOTE, msgspec.structs.replace(drafted, document="team_note"))
+    given(*EVERYBODY, team, OPENED).when(DECIDE, by=COLE).then_refused(
+        "rule_id", "PSC-13 does not govern a team note of program psc (no rule sets a limit for it)"
     )
 
 

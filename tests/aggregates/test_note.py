@@ -49,7 +49,7 @@ from ledger.aggregates.note_events import (
     WriteNote,
     canonical_content,
 )
-from ledger.aggregates.plan import PlanEnded, PlanRevised
+from ledger.aggregates.plan_events import PlanEnded, PlanRevised
 from ledger.aggregates.staff import CredentialRecorded, EmploymentEnded
 from ledger.policies.documents import documents
 
@@ -293,6 +293,26 @@ def test_a_contact_has_one_open_draft() -> None:
     )
     in_error = A_DRAFT.and_then(NoteEnteredInError(client_id=CLIENT, contact_id=CONTACT, reason="wrong form"))
     assert len(given(*begun, in_error).when(second, by=ANN).changes) == 2
+
+
+def test_psc_11_a_contact_has_one_signed_note() -> None:
+    """A second account of a service joins the first as an addendum or an amendment; it does not stand beside it."""
+    (change,) = given(*CHART, A_DRAFT).when(SignNote(note_id=NOTE), by=ANN).changes
+    other = ident("second")
+    begun = A_CONTACT.and_then(
+        ContactNoteBegun(client_id=CLIENT, note_id=NOTE), ContactNoteBegun(client_id=CLIENT, note_id=other)
+    )
+    chart = (*(one for one in CHART if one.identifier != CONTACT), begun)
+    signed = A_DRAFT.and_then(change.event)
+    again = DraftNote(note_id=ident("third"), contact_id=CONTACT)
+    words = f"this contact has a signed note: {NOTE} (add an addendum to it or amend it, or mark it as entered in error"
+    given(*chart, signed).when(again, by=ANN).then_refused("contact_id", words)
+    # Two drafts begun before that was refused: one of them is signed.
+    beside = of(other, *A_DRAFT.events)
+    given(*chart, signed, beside).when(SignNote(note_id=other), by=ANN).then_refused("note_id", words)
+    in_error = signed.and_then(NoteEnteredInError(client_id=CLIENT, contact_id=CONTACT, reason="wrong chart"))
+    assert len(given(*chart, in_error).when(again, by=ANN).changes) == 2
+    given(*chart, in_error, beside).when(SignNote(note_id=other), by=ANN).then_a(NoteSigned, signer_id=ANN)
 
 
 def test_a_draft_that_is_refused_for_want_of_standing_begins_nothing() -> None:

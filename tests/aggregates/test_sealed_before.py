@@ -11,7 +11,7 @@ from tests.notation import given
 from tests.sample import A_DRAFT, A_PLAN, ANN, CHART, NOTE, PLAN, SUE, ident
 
 from ledger.aggregates.note_events import AddAddendum, AmendNote, CosignNote, NoteSigned, SignNote
-from ledger.aggregates.plan import PutPlanInForce, RecordClientSignature
+from ledger.aggregates.plan_events import PutPlanInForce, RecordClientSignature
 from ledger.aggregates.sealing import SealedCheckpoint
 from ledger.aggregates.vocabulary import Command, event_types
 from ledger.store.codec import decode_payload, encode_payload
@@ -46,7 +46,7 @@ SIGNATURES: list[tuple[str, tuple[Any, ...], Command, str]] = [
     (
         "plan.put_in_force",
         (*CHART[:-1], A_PLAN),
-        PutPlanInForce(plan_id=PLAN, effective_from=date(2025, 11, 1)),
+        PutPlanInForce(plan_id=PLAN, effective_from=date(2026, 1, 5)),
         ANN,
     ),
     ("plan.client_signed", CHART, RecordClientSignature(plan_id=PLAN, signed_by="Jo Doe"), ANN),

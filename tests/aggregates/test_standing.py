@@ -34,12 +34,13 @@ from tests.sample import (
 
 from ledger.aggregates import client_events as clients
 from ledger.aggregates import note_events as notes
-from ledger.aggregates import plan as plans
+from ledger.aggregates import plan_events as plans
 from ledger.aggregates import staff as people
 from ledger.aggregates.access import ChartShown, GrantAccess
 from ledger.aggregates.base import command_types
 from ledger.aggregates.contact import ContactRecorded, CorrectContact, MarkContactInError, RecordContact
 from ledger.aggregates.dispute import AddEvidence, DecideDispute, DisputeOpened, OpenDispute
+from ledger.aggregates.import_file import TakeFile
 from ledger.aggregates.policy import RetirePolicy
 from ledger.aggregates.standing import MAY
 from ledger.aggregates.supervision import MarkSupervisionInError, RecordMissedSupervision, RecordSupervision
@@ -160,6 +161,7 @@ COMMANDS: dict[str, Command] = {
         DecideDispute(
             dispute_id=DISPUTE, outcome="upheld", rule_id="PSC-13", reading="72-elapsed-hours", reasoning="late"
         ),
+        TakeFile(import_id=ident("file"), format="fhir-r4", file="a", sha256="0" * 64, program="psc", source="fhir:x"),
         GrantAccess(access_id=ident("x"), surface="cli", resource="chart", purpose="treatment", charts=SHOWN),
         CertifyView(record_id=ident("certificate"), rows=3, **OF_A_VIEW),
         ApproveRebuild(record_id=ident("approval"), replaces=1, reason="looked at", **OF_A_VIEW),
@@ -203,7 +205,7 @@ EXPECTED = {
     "grant-extension": "s",
     "refuse-extension": "s",
     "draft-plan": "ncsie",
-    "put-plan-in-force": "ncsi",
+    "put-plan-in-force": "nsi",
     "record-client-signature": "ncs",
     "record-missing-signature": "ncs",
     "revise-plan": "ncs",
@@ -225,6 +227,7 @@ EXPECTED = {
     "open-dispute": "nsao",
     "add-evidence": "nsao",
     "decide-dispute": "o",
+    "take-file": "aoe",
     "grant-access": "".join(WHO),
     "certify-view": "ao",
     "approve-rebuild": "ao",

@@ -84,7 +84,7 @@ def open_chart(ledger: Ledger) -> list[Result]:
                 )
             ),
             contact(),
-            ask(DraftNote(note_id=NOTE, contact_id=CONTACT, content=CONTENT), by=ANN),
+            ask(DraftNote(note_id=NOTE, contact_id=CONTACT, content=CONTENT), by=ANN, occurred_at=ENDED),
         ]
     )
 

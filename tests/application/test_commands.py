@@ -19,10 +19,10 @@ from ledger.aggregates.note_events import (
     SignNote,
     WriteNote,
 )
-from ledger.aggregates.plan import DraftPlan, Goal
+from ledger.aggregates.plan_events import DraftPlan, Goal
 from ledger.aggregates.staff import EndEmployment, PersonName
 from ledger.application.commands import Ledger, Request
-from ledger.application.requests import unfit_label
+from ledger.application.requests import unfit_id, unfit_label
 from ledger.clock import ManualClock
 from ledger.errors import CommandReused, LedgerError, Refused
 from ledger.store.codec import read
@@ -185,15 +185,19 @@ def test_what_lies_in_the_future_is_refused_by_its_own_field(sqlite_ledger: Ledg
         ("purpose", ""),
         ("purpose", " "),
         ("command_id", "a\nb"),
-        ("command_id", "x" * 201),
+        ("command_id", "x" * 129),
+        ("command_id", "two words"),
+        ("correlation_id", ""),
+        ("causation_id", "a\u3000b"),
+        ("expected_version", -3),
         ("correlation_id", "\ud800"),
         ("causation_id", "\x00"),
         ("actor_id", "system:"),
         ("actor_id", "\u202e"),
     ],
-    ids=range(8),
+    ids=range(12),
 )
-def test_what_cannot_stand_in_an_envelope_is_refused_by_name(sqlite_ledger: Ledger, field: str, value: str) -> None:
+def test_what_cannot_stand_in_an_envelope_is_refused_by_name(sqlite_ledger: Ledger, field: str, value: Any) -> None:
     fields: dict[str, Any] = {"actor_id": "system:x", "purpose": "treatment", "command_id": "c", field: value}
     said = refusal(sqlite_ledger, Request(command=client().command, **fields))
     assert list(said) == [field.removesuffix("_id") if field == "actor_id" else field]
@@ -205,6 +209,12 @@ def test_what_cannot_stand_in_an_envelope_is_refused_by_name(sqlite_ledger: Ledg
 )
 def test_times_that_no_record_can_mean_are_refused(sqlite_ledger: Ledger, text: str) -> None:
     assert list(refusal(sqlite_ledger, ask(client().command, occurred_at=moment(text)))) == ["occurred_at"]
+
+
+def test_ids_are_in_one_piece_of_a_length_that_any_reader_keeps() -> None:
+    assert [unfit_id(text) for text in (CLIENT, "система:1", "a" * 128, f"{CLIENT}@1")] == [""] * 4
+    assert unfit_id("a" * 129) == "it is longer than 128 characters; shorten it"
+    assert unfit_id("a b") == "it holds a space; write an id in one piece, a UUID for example"
 
 
 def test_labels_in_any_script_are_fit() -> None:

@@ -107,6 +107,26 @@ def test_an_expected_version_that_has_gone_is_a_conflict_that_names_it(terminal:
     assert "you decided on version 1, it is now at version 2" in json.loads(late.stderr)["error"]
 
 
+def test_an_expected_version_or_an_id_that_can_be_none_is_bad_input_by_its_name(terminal: Terminal) -> None:
+    terminal.record("register-client", REGISTER)
+    change = {"client_id": CLIENT, "reason": "r", "sex": "female"}
+    for flags, field, words in (
+        (("--expected-version", "-3"), "expected_version", "-3 is no version"),
+        (("--command-id", "two words"), "command_id", "it holds a space"),
+        (("--command-id", "x" * 129), "command_id", "it is longer than 128 characters"),
+        (("--causation-id", "a b"), "causation_id", "it holds a space"),
+    ):
+        done = terminal.record("correct-client-details", change, *flags)
+        assert done.returncode == 2
+        (reason,) = json.loads(done.stderr)["reasons"]
+        assert (reason["field"], reason["mend"] != "") == (field, True)
+        assert words in reason["message"]
+    spaced = terminal.run("--as", "system:setup", "--correlation-id", "my visit", "status")
+    assert spaced.returncode == 2
+    assert b"--correlation-id: it holds a space; write an id in one piece" in spaced.stderr
+    assert terminal.head() == 1
+
+
 def test_a_chart_that_is_not_there_is_exit_code_4(terminal: Terminal) -> None:
     done = terminal.run("--json", "--as", "system:auditor", "chart", CLIENT)
     assert done.returncode == 4, done.stderr

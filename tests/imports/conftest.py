@@ -70,7 +70,9 @@ def bring(ledger: Ledger, write: Callable[..., Path]) -> Callable[..., Report]:
     """Import a bundle (or bytes) into the store."""
 
     def bring_in(content: Bundle | bytes, name: str = "bundle.json", **options: Any) -> Report:
-        return import_fhir_file(ledger, write(content, name), program="psc", purpose="operations", **options)
+        return import_fhir_file(
+            ledger, write(content, name), actor="system:setup", program="psc", purpose="operations", **options
+        )
 
     return bring_in
 
@@ -108,7 +110,7 @@ def lines_of() -> Callable[[str], list[Line]]:
                 row.state,
                 row.command_id,
                 # A practitioner comes without a time of the source, so that event happened when it was imported.
-                None if row.topic == "staff.registered" else row.occurred_at,
+                None if row.topic in ("staff.registered", "import.file_taken") else row.occurred_at,
             )
             for row in rows
         ]

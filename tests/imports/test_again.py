@@ -30,8 +30,8 @@ def test_a_later_bundle_of_the_same_client_adds_only_what_is_new(
     bring(example())
     head = ledger.recorder.head()
     report = bring(later_encounter(example(), entry_of))
-    assert report.events == {"contact.recorded": 1}
-    assert ledger.recorder.head() == head + 1
+    assert report.events == {"contact.recorded": 1, "import.file_taken": 1}
+    assert ledger.recorder.head() == head + 2
     assert bring(later_encounter(example(), entry_of)).appended == 0
 
 
@@ -40,7 +40,7 @@ def test_a_client_who_came_without_dates_is_known_when_dates_come(
 ) -> None:
     people = example()
     people["entry"] = [e for e in people["entry"] if e["resource"]["resourceType"] in ("Patient", "Practitioner")]
-    assert bring(people).events == {"client.registered": 2, "staff.registered": 2}
+    assert bring(people).events == {"client.registered": 2, "import.file_taken": 1, "staff.registered": 2}
     assert bring(example()).repeated == 4
     assert bring(people).appended == 0
 
@@ -90,7 +90,7 @@ def test_a_practitioner_named_by_identifier_is_found_in_the_store(
     encounter["participant"][0]["individual"]["reference"] = (
         "Practitioner?identifier=http://hl7.org/fhir/sid/us-npi|1999999992"
     )
-    assert bring(later).events == {"contact.recorded": 1}
+    assert bring(later).events == {"contact.recorded": 1, "import.file_taken": 1}
     encounter["participant"][0]["individual"]["reference"] = "Practitioner?identifier=urn:nobody|1"
     encounter["id"] = "third-visit"
     with pytest.raises(FileRefused, match=r"entry\[2\]\.resource: record-contact is refused: staff_id"):
@@ -104,7 +104,7 @@ def test_a_death_closes_the_episode_on_its_day(
     died = example()
     entry_of(died, "Patient")[1]["deceasedDateTime"] = "2025-11-10"
     report = bring(died)
-    assert report.events == {"client.episode_closed": 1}
+    assert report.events == {"client.episode_closed": 1, "import.file_taken": 1}
     row = ledger.recorder.read_log(0, 100)[-1]
     client = ledger.unit().find(Client, str(row.originator_id))
     assert client is not None

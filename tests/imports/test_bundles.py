@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.aggregates.contact import ContactRecorded
-from ledger.aggregates.plan import PlanDrafted
+from ledger.aggregates.plan_events import PlanDrafted
 from ledger.application.commands import Ledger
 from ledger.imports.running import import_fhir_file, total_of
 from ledger.store.codec import read
@@ -35,7 +35,9 @@ def moment(text: str) -> datetime:
 
 def test_all_bundles_come_in_and_every_resource_is_accounted_for(ledger: Ledger, fhir_files: list[Path]) -> None:
     sent = resources(fhir_files)
-    reports = [import_fhir_file(ledger, file, program="psc", purpose="operations") for file in fhir_files]
+    reports = [
+        import_fhir_file(ledger, file, actor="system:setup", program="psc", purpose="operations") for file in fhir_files
+    ]
     total = total_of(reports)
 
     by_type: dict[str, list[Resource]] = {}
@@ -54,6 +56,7 @@ def test_all_bundles_come_in_and_every_resource_is_accounted_for(ledger: Ledger,
         "plan.drafted": len(by_type["CarePlan"]),
         "plan.put_in_force": len(by_type["CarePlan"]),
         "plan.ended": sum("end" in c["period"] for c in by_type["CarePlan"]),
+        "import.file_taken": len(fhir_files),
     }
     assert total.events == expected
     rows = ledger.recorder.read_log(0, 1_000_000)
@@ -72,7 +75,7 @@ def test_all_bundles_come_in_and_every_resource_is_accounted_for(ledger: Ledger,
 def test_contacts_keep_the_source_times_and_are_late_entries(ledger: Ledger, fhir_files: list[Path]) -> None:
     files = fhir_files[:6]
     for file in files:
-        import_fhir_file(ledger, file, program="psc", purpose="operations")
+        import_fhir_file(ledger, file, actor="system:setup", program="psc", purpose="operations")
     sent = Counter(
         (moment(e["period"]["start"]), moment(e["period"]["end"]), e["type"][0]["text"], e["class"]["code"] == "IMP")
         for e in resources(files)
@@ -98,7 +101,7 @@ def test_contacts_keep_the_source_times_and_are_late_entries(ledger: Ledger, fhi
 
 def test_plans_hold_the_goals_and_activities_of_the_care_plans(ledger: Ledger, fhir_files: list[Path]) -> None:
     for file in fhir_files:
-        import_fhir_file(ledger, file, program="psc", purpose="operations")
+        import_fhir_file(ledger, file, actor="system:setup", program="psc", purpose="operations")
     sent = [r for r in resources(fhir_files) if r["resourceType"] == "CarePlan"]
     plans = [e for row in ledger.recorder.read_log(0, 1_000_000) if isinstance(e := read(row).event, PlanDrafted)]
     assert Counter(len(plan.goals) for plan in plans) == Counter(len(plan.get("goal", [])) or 1 for plan in sent)
@@ -109,9 +112,14 @@ def test_plans_hold_the_goals_and_activities_of_the_care_plans(ledger: Ledger, f
 
 
 def test_a_second_import_changes_nothing(ledger: Ledger, fhir_files: list[Path]) -> None:
-    first = [import_fhir_file(ledger, file, program="psc", purpose="operations") for file in fhir_files]
+    first = [
+        import_fhir_file(ledger, file, actor="system:setup", program="psc", purpose="operations") for file in fhir_files
+    ]
     head = ledger.recorder.head()
-    second = [import_fhir_file(ledger, file, program="psc", purpose="operations") for file in reversed(fhir_files)]
+    second = [
+        import_fhir_file(ledger, file, actor="system:setup", program="psc", purpose="operations")
+        for file in reversed(fhir_files)
+    ]
     assert ledger.recorder.head() == head > 0
     for before, after in zip(first, reversed(second), strict=True):
         assert after.appended == after.commands == 0
@@ -129,7 +137,7 @@ def test_the_order_of_the_files_does_not_change_what_is_recorded(
         url = f"sqlite:///{tmp_path / name}.db"
         recorder = open_store(url)
         for file in files:
-            import_fhir_file(Ledger(recorder), file, program="psc", purpose="operations")
+            import_fhir_file(Ledger(recorder), file, actor="system:setup", program="psc", purpose="operations")
         recorder.engine.dispose()
         found.append(sorted(lines_of(url)))
     assert found[0] == found[1]

@@ -33,6 +33,7 @@ from ledger.cli.main import cli
 def work(database):
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.environ["LEDGER_DATABASE"] = database
+    os.environ["LEDGER_ACTOR"] = "system:setup"
     cli.main(["import", "fhir", *sys.argv[1:]], standalone_mode=False)
 """
 
@@ -41,7 +42,8 @@ def start(database: str, files: list[Path]) -> subprocess.Popen[bytes]:
     """The real command, in a process of its own."""
     command = [sys.executable, "-c", "from ledger.cli import main; main()", "import", "fhir", *map(str, files)]
     quiet = subprocess.DEVNULL
-    return subprocess.Popen(command, env={**os.environ, "LEDGER_DATABASE": database}, stdout=quiet, stderr=quiet)
+    environment = {**os.environ, "LEDGER_ACTOR": "system:setup", "LEDGER_DATABASE": database}
+    return subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet)
 
 
 def test_killed_imports_leave_whole_files_and_the_next_one_finishes(
@@ -53,7 +55,10 @@ def test_killed_imports_leave_whole_files_and_the_next_one_finishes(
     files = fhir_files[:FILES]
     reference_url = f"sqlite:///{tmp_path / 'reference.db'}"
     recorder = open_store(reference_url)
-    appended = [import_fhir_file(Ledger(recorder), f, program="psc", purpose="operations").appended for f in files]
+    appended = [
+        import_fhir_file(Ledger(recorder), f, actor="system:setup", program="psc", purpose="operations").appended
+        for f in files
+    ]
     recorder.engine.dispose()
     reference = lines_of(reference_url)
     boundaries = {0, *accumulate(appended)}
@@ -96,7 +101,7 @@ def test_two_imports_of_the_same_files_at_once_record_each_event_once(
     reference_url = f"sqlite:///{tmp_path / 'reference.db'}"
     recorder = open_store(reference_url)
     for file in files:
-        import_fhir_file(Ledger(recorder), file, program="psc", purpose="operations")
+        import_fhir_file(Ledger(recorder), file, actor="system:setup", program="psc", purpose="operations")
     recorder.engine.dispose()
     database = f"sqlite:///{tmp_path / 'shared.db'}"
     open_store(database).engine.dispose()

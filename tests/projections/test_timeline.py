@@ -65,7 +65,7 @@ def test_the_words_of_a_whole_story_are_short_distinct_and_from_the_event(world:
             said.setdefault(row.topic, line)
     assert len(set(said.values())) == len(said)
     assert said["note.signed"].startswith("note signed by Rosa Example, lcsw; late:")
-    assert said["plan.put_in_force"] == "plan version 1 signed by Rosa Example, lcsw, in force from 2025-01-18"
+    assert said["plan.put_in_force"] == "plan version 1 signed by Rosa Example, lcsw, in force from 2025-03-03"
     assert said["contact.corrected"] == "contact corrected (travel minutes): typing"
     assert said["plan.reviewed"].endswith("1 partly met")
     assert said["dispute.decided"] == "dispute decided, upheld, under PSC-13 (72-elapsed-hours)"

@@ -19,7 +19,7 @@ from ledger.aggregates import client_events as c
 from ledger.aggregates import contact as k
 from ledger.aggregates import dispute as d
 from ledger.aggregates import note_events as n
-from ledger.aggregates import plan as p
+from ledger.aggregates import plan_events as p
 from ledger.aggregates.staff import PersonName, RecordCredential, RegisterStaff
 from ledger.aggregates.vocabulary import Command
 from ledger.application.commands import Ledger, Request
@@ -201,7 +201,7 @@ class World:
             c.RecordDiagnosis(
                 client_id=chart,
                 diagnosis_id=diagnosis,
-                system="icd-10",
+                system="icd-10-cm",
                 code=f"F{20 + choice % 20}",
                 display=self.text(choice),
                 onset=self.day(choice),
@@ -334,8 +334,12 @@ class World:
         if self.plans:
             self.give(make(self.plans[choice % len(self.plans)]), self.staff)
 
+    def today(self, choice: int) -> date:
+        """The day it is, or one of the next few."""
+        return self.clock.now().astimezone(self.ledger.zone).date() + timedelta(days=choice % 4)
+
     def put_in_force(self, choice: int) -> None:
-        self._on_plan(choice, lambda plan: p.PutPlanInForce(plan_id=plan, effective_from=self.day(choice)))
+        self._on_plan(choice, lambda plan: p.PutPlanInForce(plan_id=plan, effective_from=self.today(choice)))
 
     def client_signs(self, choice: int) -> None:
         self._on_plan(choice, lambda plan: p.RecordClientSignature(plan_id=plan, signed_by="the client"))
@@ -352,7 +356,7 @@ class World:
 
     def end_plan(self, choice: int) -> None:
         if choice % 3 == 0:
-            self._on_plan(choice, lambda plan: p.EndPlan(plan_id=plan, last_day=self.day(choice), reason="reached"))
+            self._on_plan(choice, lambda plan: p.EndPlan(plan_id=plan, last_day=self.today(choice), reason="reached"))
 
     def dispute(self, choice: int) -> None:
         dispute = self.new()
@@ -450,11 +454,12 @@ def full_story(world: World) -> None:
         World.revise, World.put_in_force, World.review, World.draft, World.write, World.ask_for_time, World.decide_time,
         World.sign, World.cosign, World.addendum, World.amend, World.late_entry, World.dispute, World.evidence,
         World.decide_dispute, World.look, World.release, World.resolve, World.close_episode, World.end_plan,
-        World.draft,
     )  # fmt: skip
     for action in order:
         world.clock.advance(timedelta(minutes=7))
         action(world, 12)
+    world.clock.advance(timedelta(minutes=7))
+    world.draft(13)
     note, request = world.notes[-1], world.new()
     world.give(n.RequestExtension(note_id=note, request_id=request, reason="ill"), world.staff)
     world.give(n.RefuseExtension(note_id=note, request_id=request), world.supervisor)

@@ -10,13 +10,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime, tzinfo
 from functools import cached_property
 from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints
 
 from ledger.aggregates.sealing import SealedBefore
 from ledger.aggregates.vocabulary import Command, Event, Id
-from ledger.errors import Reason, Refused
+from ledger.errors import Reason, Reasons, Refused
+
+#: The program of ours that records what other systems say (``system:import``).
+IMPORT = "import"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class Actor:
     roles: tuple[str, ...]
     credentials: tuple[HeldCredential, ...] = ()
     system: bool = False
+
+    @property
+    def relays(self) -> bool:
+        """Whether it says what another system said: then times, days and code systems are the source's."""
+        return self.system and self.name == IMPORT
 
     @property
     def role(self) -> str:
@@ -67,6 +75,10 @@ class Given(Protocol):
         """When it happened, as the person says, with the offset they meant."""
 
     @property
+    def zone(self) -> tzinfo:
+        """The agency's time zone."""
+
+    @property
     def sealed(self) -> SealedBefore:
         """The newest sealed checkpoint, for a signature to carry; unset when nothing is sealed yet."""
 
@@ -78,11 +90,6 @@ class Given(Protocol):
 
         Of two decisions that say so of one aggregate at a time, one wins and the other gets a conflict.
         """
-
-
-def today(given: Given) -> date:
-    """The server's day in the offset the person meant: what "in the future" is measured against."""
-    return given.now.astimezone(given.occurred_at.tzinfo).date()
 
 
 @dataclass(frozen=True)
@@ -187,6 +194,13 @@ class Aggregate(ABC):
         """The staff ids of those whose record this is, or would become by a command that creates it (standing)."""
         return frozenset()
 
+    def not_before(self, command: Command, given: Given) -> tuple[datetime, str] | None:
+        """The moment before which the command cannot have happened, and what happened then; None where none is known.
+
+        What happened then is a clause: "the note was signed".
+        """
+        return None
+
     @abstractmethod
     def apply(self, event: Event, occurred_at: datetime) -> None:
         """Fold one event into the state; the only place where the state changes."""
@@ -218,6 +232,14 @@ def command_types() -> Mapping[str, type[Command]]:
 
 def handlers() -> Mapping[type[Command], Handler]:
     return dict(_handlers)
+
+
+def check_something_changes(reasons: Reasons, told: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    """A correction changes something: what is told again as it stands is no correction."""
+    if changes:
+        return
+    for name in told:
+        reasons.add(name, "nothing would change: the record says so already", "give what it should say", "unchanged")
 
 
 def refuse(field: str, message: str, mend: str = "", code: str = "") -> Refused:

@@ -6,8 +6,10 @@ The client's id is the chart's id. What can happen stands in ``client_events``.
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
-from ledger.aggregates.base import Aggregate, Given, decides, today
+from ledger.aggregates.base import Aggregate, Given, check_something_changes, decides
+from ledger.aggregates.bounds import check_age, check_not_ancient
 from ledger.aggregates.client_events import (
     AssignCoordinator,
     ClientDetailsCorrected,
@@ -26,10 +28,15 @@ from ledger.aggregates.client_events import (
     ReleaseCoordinator,
     ResolveDiagnosis,
 )
+from ledger.aggregates.days import day_of, first_moment, today
 from ledger.aggregates.programs import check_program
 from ledger.aggregates.staff import Staff
-from ledger.aggregates.vocabulary import Event
+from ledger.aggregates.vocabulary import Command, Event
 from ledger.errors import Reasons
+from ledger.policies.code_systems import code_systems
+
+#: What can be corrected.
+_DETAILS = ("name", "birth_date", "sex", "cin", "address", "phone", "language")
 
 
 class Client(Aggregate):
@@ -40,9 +47,8 @@ class Client(Aggregate):
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
         self.chart_id = identifier
-        self.name = ""
-        self.birth_date = date.min
-        self.cin: str | None = None
+        #: The details as they stand: those that were given, by name.
+        self.details: dict[str, Any] = {}
         self.episodes: dict[str, EpisodeOpened] = {}
         self.closed: dict[str, date] = {}
         self.assignments: dict[str, CoordinatorAssigned] = {}
@@ -50,14 +56,23 @@ class Client(Aggregate):
         self.diagnoses: dict[str, DiagnosisRecorded] = {}
         self.resolved: dict[str, date] = {}
 
+    @property
+    def name(self) -> str:
+        return str(self.details.get("name", ""))
+
+    @property
+    def birth_date(self) -> date:
+        born: date = self.details.get("birth_date", date.min)
+        return born
+
+    @property
+    def cin(self) -> str | None:
+        return self.details.get("cin")
+
     def apply(self, event: Event, occurred_at: datetime) -> None:
         match event:
-            case ClientRegistered():
-                self.name, self.birth_date, self.cin = str(event.name), event.birth_date, event.cin
-            case ClientDetailsCorrected():
-                self.name = str(event.name) if event.name else self.name
-                self.birth_date = event.birth_date or self.birth_date
-                self.cin = event.cin or self.cin
+            case ClientRegistered() | ClientDetailsCorrected():
+                self.details |= {name: value for name in _DETAILS if (value := getattr(event, name)) is not None}
             case EpisodeOpened():
                 self.episodes[event.episode_id] = event
             case EpisodeClosed():
@@ -72,6 +87,14 @@ class Client(Aggregate):
                 self.resolved[event.diagnosis_id] = event.resolved_on
             case _:
                 raise TypeError(f"a client's stream cannot hold {event.TYPE}")
+
+    def not_before(self, command: Command, given: Given) -> tuple[datetime, str] | None:
+        """An episode closes after it has opened; a diagnosis is resolved after its onset."""
+        if isinstance(command, CloseEpisode) and (episode := self.episodes.get(command.episode_id)):
+            return first_moment(given, episode.opened_on), "the episode opened"
+        if isinstance(command, ResolveDiagnosis) and (diagnosis := self.diagnoses.get(command.diagnosis_id)):
+            return first_moment(given, diagnosis.onset), "it had its onset"
+        return None
 
     def episode_on(self, program: str, day: date) -> EpisodeOpened | None:
         """The episode of a program that a service on ``day`` falls into."""
@@ -110,13 +133,14 @@ class Client(Aggregate):
         reasons.unless(
             command.birth_date <= today(given), "birth_date", "the birth date is in the future", "check the year"
         )
-        happened = given.occurred_at.date()
+        happened = day_of(given, given.occurred_at)
         reasons.unless(
             command.birth_date <= happened or command.birth_date > today(given),
             "birth_date",
             f"the registration is said to have happened on {happened}, before it",
             "check the birth date and occurred_at",
         )
+        check_age(reasons, given, command.birth_date)
         reasons.refuse_if_any()
         self.record(
             ClientRegistered(
@@ -136,13 +160,13 @@ class Client(Aggregate):
 
     @decides(CorrectClientDetails, on="client_id")
     def correct_details(self, command: CorrectClientDetails, given: Given) -> None:
-        changes = {
-            name: value
-            for name in ("name", "birth_date", "sex", "cin", "address", "phone", "language")
-            if (value := getattr(command, name)) is not None
-        }
+        told = {name: value for name in _DETAILS if (value := getattr(command, name)) is not None}
+        changes = {name: value for name, value in told.items() if value != self.details.get(name)}
         reasons = Reasons()
-        reasons.unless(bool(changes), "name", "nothing to correct was given", "give at least one changed field")
+        reasons.unless(bool(told), "name", "nothing to correct was given", "give at least one changed field")
+        check_something_changes(reasons, told, changes)
+        if command.birth_date is not None:
+            check_age(reasons, given, command.birth_date)
         reasons.unless(
             command.birth_date is None or command.birth_date <= today(given),
             "birth_date",
@@ -171,6 +195,8 @@ class Client(Aggregate):
             "close it first",
         )
         reasons.unless(command.opened_on >= self.birth_date, "opened_on", "it is before the client's birth date")
+        check_not_ancient(reasons, given, "opened_on", command.opened_on)
+        _check_not_ahead(reasons, given, "opened_on", command.opened_on, "open it on its first day")
         reasons.refuse_if_any()
         self.record(
             EpisodeOpened(
@@ -191,6 +217,7 @@ class Client(Aggregate):
         else:
             reasons.unless(command.episode_id not in self.closed, "episode_id", "this episode is closed already")
             reasons.unless(command.closed_on >= episode.opened_on, "closed_on", f"it opened on {episode.opened_on}")
+        _check_not_ahead(reasons, given, "closed_on", command.closed_on, "close it on its last day")
         reasons.refuse_if_any()
         program = episode.program if episode else ""
         self.record(
@@ -264,6 +291,14 @@ class Client(Aggregate):
         reasons = Reasons()
         reasons.unless(command.diagnosis_id not in self.diagnoses, "diagnosis_id", "this diagnosis is recorded already")
         reasons.unless(command.onset <= today(given), "onset", "the onset is in the future", "check the date")
+        known = code_systems(today(given))
+        reasons.unless(
+            command.system in known or (given.actor.relays and command.source is not None),
+            "system",
+            f"there is no code system {command.system!r}",
+            f"use one of {', '.join(known)}, or add its row to code_systems.toml",
+            "unknown",
+        )
         reasons.refuse_if_any()
         self.record(
             DiagnosisRecorded(
@@ -291,3 +326,7 @@ class Client(Aggregate):
         self.record(
             DiagnosisResolved(diagnosis_id=command.diagnosis_id, resolved_on=command.resolved_on), given.occurred_at
         )
+
+
+def _check_not_ahead(reasons: Reasons, given: Given, field: str, day: date, mend: str) -> None:
+    reasons.unless(day <= today(given), field, f"{day} is in the future", mend, "future")

@@ -6,13 +6,14 @@ hours), domain facts A (three integers: direct, travel, documentation).
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 import msgspec
 
-from ledger.aggregates.base import Aggregate, Given, decides
+from ledger.aggregates.base import Aggregate, Given, check_something_changes, decides
 from ledger.aggregates.client import Client
+from ledger.aggregates.days import day_of
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.vocabulary import Command, Event, Id, Label, Minutes, Moment, Text, event
 from ledger.errors import Reasons
@@ -156,7 +157,7 @@ def _check_day(
     reasons: Reasons, given: Given, facts: RecordContact | ContactRecorded, staff_field: str, program_field: str
 ) -> Client | None:
     """The person was employed and the client had an episode in the program on the day of the service; the client."""
-    day = facts.started_at.date()
+    day = day_of(given, facts.started_at, facts.program)
     staff = given.find(Staff, facts.staff_id)
     if staff is None:
         reasons.add("staff_id", "no such staff member", "register them first")
@@ -173,6 +174,20 @@ def _check_day(
         "open the episode, or check the program and the date",
     )
     return client
+
+
+def _check_leaders(reasons: Reasons, given: Given, command: RecordContact, day: date) -> None:
+    """Whoever led a group with the author is a colleague, at work that day (ECM-11)."""
+    leaders = command.group.co_leaders if command.group else ()
+    for number, leader in enumerate(leaders):
+        field = f"group.co_leaders[{number}]"
+        staff = given.find(Staff, leader)
+        if staff is None:
+            reasons.add(field, "no such staff member", "register them first", "unknown")
+            continue
+        reasons.unless(staff.employed_on(day), field, f"{staff.name} was not employed on {day}", "check who led it")
+        reasons.unless(leader != command.staff_id, field, f"{staff.name} gave the service", "name the others here")
+        reasons.unless(leader not in leaders[:number], field, f"{staff.name} is named twice", "name each once")
 
 
 class Contact(Aggregate):
@@ -208,6 +223,12 @@ class Contact(Aggregate):
             return frozenset({command.staff_id})
         return frozenset({self.facts.staff_id} if self.facts else ())
 
+    def not_before(self, command: Command, given: Given) -> tuple[datetime, str] | None:
+        """A contact has happened when it has ended."""
+        if isinstance(command, RecordContact):
+            return command.ended_at, "the service ended"
+        return (self.facts.ended_at, "the service ended") if self.facts else None
+
     @decides(RecordContact, on="contact_id", creates=True)
     def record_contact(self, command: RecordContact, given: Given) -> None:
         reasons = Reasons()
@@ -218,7 +239,8 @@ class Contact(Aggregate):
             f"{command.contact_kind!r} is not a kind of contact",
             f"use one of {', '.join(sorted(contact_kinds()))}",
         )
-        day = command.started_at.date()
+        day = day_of(given, command.started_at, command.program)
+        _check_leaders(reasons, given, command, day)
         client = _check_day(reasons, given, command, "staff_id", "program")
         reasons.refuse_if_any()
         self.record(
@@ -251,13 +273,11 @@ class Contact(Aggregate):
         reasons = Reasons()
         facts = self.facts
         reasons.unless(not self.in_error, "contact_id", "this contact is entered in error", "record it anew")
-        correction = ContactCorrected(
-            client_id=self.key,
-            reason=command.reason,
-            **{name: getattr(command, name) for name in _CORRECTABLE},
-        )
-        changed = corrected_fields(correction)
-        reasons.unless(bool(changed), "reason", "nothing to correct was given", "give at least one changed field")
+        told = {name: value for name in _CORRECTABLE if (value := getattr(command, name)) is not None}
+        changed = {name: value for name, value in told.items() if value != getattr(facts, name, None)}
+        correction = ContactCorrected(client_id=self.key, reason=command.reason, **changed)
+        reasons.unless(bool(told), "reason", "nothing to correct was given", "give at least one changed field")
+        check_something_changes(reasons, told, changed)
         if facts is not None and changed:
             after = msgspec.structs.replace(facts, **changed)
             check_times(reasons, given, after.started_at, after.ended_at, after.direct_minutes)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from ledger.aggregates.base import Aggregate, Given, decides
+from ledger.aggregates.days import day_of
 from ledger.aggregates.note import Note
 from ledger.aggregates.staff import acting_staff
 from ledger.aggregates.vocabulary import Command, Event, Id, Label, Text, event
@@ -88,13 +89,16 @@ class Dispute(Aggregate):
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
         self.opened: DisputeOpened | None = None
+        self.opened_at: datetime | None = None
         self.evidence: set[str] = set()
         self.decided = False
+        self.last_at: datetime | None = None
 
     def apply(self, event: Event, occurred_at: datetime) -> None:
+        self.last_at = occurred_at if self.last_at is None else max(self.last_at, occurred_at)
         match event:
             case DisputeOpened():
-                self.opened = event
+                self.opened, self.opened_at = event, occurred_at
                 self.key = self.chart_id = event.client_id
             case EvidenceAdded():
                 self.evidence.add(event.evidence_id)
@@ -116,6 +120,19 @@ class Dispute(Aggregate):
         if note is None:  # nobody's: the decision says that it is not there
             return frozenset({given.actor.id} if self.opened is None else {self.opened.opened_by})
         return frozenset({note.facts.author_id, *({self.opened.opened_by} if self.opened else ())})
+
+    def not_before(self, command: Command, given: Given) -> tuple[datetime, str] | None:
+        """A dispute follows the signature that it is about, evidence its opening, the decision all of it."""
+        if isinstance(command, OpenDispute):
+            note = given.find(Note, command.note_id)
+            if note is None:
+                return None
+            if note.signed_at is not None:
+                return note.signed_at, "the note was signed"
+            return note.facts.service_ended_at, "the service ended"
+        if isinstance(command, DecideDispute):
+            return (self.last_at, "the last that was said in it happened") if self.last_at else None
+        return (self.opened_at, "the dispute was opened") if self.opened_at else None
 
     @decides(OpenDispute, on="dispute_id", creates=True)
     def open(self, command: OpenDispute, given: Given) -> None:
@@ -174,7 +191,8 @@ class Dispute(Aggregate):
         reasons = Reasons()
         reasons.unless(not self.decided, "dispute_id", "this dispute is decided already")
         acting_staff(given, reasons)
-        _check_reading(reasons, command)
+        note = given.find(Note, self._note_id)
+        _check_reading(reasons, command, note, given)
         reasons.refuse_if_any()
         self.record(
             DisputeDecided(
@@ -189,12 +207,18 @@ class Dispute(Aggregate):
         )
 
 
-def _check_reading(reasons: Reasons, command: DecideDispute) -> None:
-    """A decision names a rule of the rule book, and one of its readings (with a version or without)."""
+def _check_reading(reasons: Reasons, command: DecideDispute, note: Note | None, given: Given) -> None:
+    """A decision names a rule that governs the note, and one of its readings (with a version or without)."""
     book = rule_book()
-    known = [*(rule.id for rule in book.rules), *(rating.id for rating in book.ratings)]
-    if command.rule_id not in known:
-        reasons.add("rule_id", f"there is no rule {command.rule_id!r}", f"use one of {', '.join(known)}", "unknown")
+    governing = _governing(note, given)
+    if command.rule_id not in governing:
+        known = command.rule_id in (*(rule.id for rule in book.rules), *(rating.id for rating in book.ratings))
+        reasons.add(
+            "rule_id",
+            f"{command.rule_id} does not govern {_told(note)}" if known else f"there is no rule {command.rule_id!r}",
+            f"use one of {', '.join(governing)}" if governing else "no rule sets a limit for it",
+            "unknown",
+        )
         return
     rows = book.rule_or_rating(command.rule_id).readings
     names = {name for row in rows for name in (row.id, f"{row.id}@{row.version}")}
@@ -205,3 +229,18 @@ def _check_reading(reasons: Reasons, command: DecideDispute) -> None:
         f"use one of {', '.join(dict.fromkeys(row.id for row in rows))}",
         "unknown",
     )
+
+
+def _governing(note: Note | None, given: Given) -> tuple[str, ...]:
+    """The rules and ratings that the verdict on a note may rest on, by the day of its service."""
+    if note is None:
+        return ()
+    facts = note.facts
+    day = day_of(given, facts.service_ended_at, facts.program)
+    return rule_book().governing_ids(facts.document, facts.program, day)
+
+
+def _told(note: Note | None) -> str:
+    if note is None:
+        return "a note that is not there"
+    return f"a {note.facts.document.replace('_', ' ')} of program {note.facts.program}"

@@ -4,6 +4,7 @@ from ledger.aggregates.access import Access
 from ledger.aggregates.client import Client
 from ledger.aggregates.contact import Contact
 from ledger.aggregates.dispute import Dispute
+from ledger.aggregates.import_file import ImportedFile
 from ledger.aggregates.note import Note
 from ledger.aggregates.plan import Plan
 from ledger.aggregates.policy import Policy
@@ -18,6 +19,7 @@ AGGREGATES = (
     Client,
     Contact,
     Dispute,
+    ImportedFile,
     Note,
     Plan,
     Policy,

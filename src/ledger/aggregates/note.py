@@ -6,8 +6,11 @@ PSC-13 (extensions), PSC-23 (credential held on the service date), CSS-14.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from ledger.aggregates.base import Given, decides
 from ledger.aggregates.contact import Contact, ContactNoteBegun
+from ledger.aggregates.days import day_of
 from ledger.aggregates.note_events import (
     AddAddendum,
     AddendumAdded,
@@ -52,6 +55,38 @@ class Note(NoteState):
             return frozenset({contact.facts.staff_id if contact and contact.facts else given.actor.id})
         return frozenset({self.facts.author_id})
 
+    def not_before(self, command: Command, given: Given) -> tuple[datetime, str] | None:
+        """A note follows its service, a signature the content, what joins a note its signature."""
+        if isinstance(command, DraftNote):
+            contact = given.find(Contact, command.contact_id)
+            return (contact.facts.started_at, "the service began") if contact and contact.facts else None
+        follows: datetime | None = self.facts.service_started_at
+        what = "the service began"
+        match command:
+            case SignNote() if given.occurred_at >= self.facts.service_ended_at:
+                follows, what = self.written_at, "the content was written"
+            case SignNote():
+                return None  # the decision says that the service had not ended
+            case RequestExtension():
+                follows, what = self.facts.service_ended_at, "the service ended"
+            case GrantExtension() | RefuseExtension():
+                follows, what = self.asked_at.get(command.request_id), "more time was asked for"
+            case CosignNote() | AddAddendum() | AmendNote():
+                follows, what = self.signed_at, "the note was signed"
+        return None if follows is None else (follows, what)
+
+    def _check_no_other(self, reasons: Reasons, given: Given, contact: Contact, field: str) -> None:
+        """One service has one signed note: a second would be another account of it (PSC-11)."""
+        for note_id in contact.notes:
+            other = None if note_id == self.id else given.find(Note, note_id)
+            reasons.unless(
+                other is None or other.signed is None or other.in_error,
+                field,
+                f"this contact has a signed note: {note_id}",
+                "add an addendum to it or amend it, or mark it as entered in error first",
+                "signed-note",
+            )
+
     @decides(DraftNote, on="note_id", creates=True)
     def draft(self, command: DraftNote, given: Given) -> None:
         reasons = Reasons()
@@ -71,6 +106,7 @@ class Note(NoteState):
                 "write in it, or mark it as entered in error first",
                 "open-draft",
             )
+        self._check_no_other(reasons, given, contact, "contact_id")
         reasons.refuse_if_any()
         given.beside(contact, ContactNoteBegun(client_id=facts.client_id, note_id=command.note_id))
         self.record(
@@ -107,6 +143,8 @@ class Note(NoteState):
         reasons.unless(
             contact is None or not contact.in_error, "note_id", "its contact is entered in error", "record it anew"
         )
+        if contact is not None:
+            self._check_no_other(reasons, given, contact, "note_id")
         reasons.unless(
             given.occurred_at >= draft.service_ended_at,
             "occurred_at",
@@ -115,7 +153,7 @@ class Note(NoteState):
         )
         cited = self._check_content(reasons, given)
         staff = acting_staff(given, reasons)
-        day = draft.service_ended_at.date()
+        day = day_of(given, draft.service_ended_at, draft.program)
         held = staff.held_on(day) if staff else ()
         if staff is not None:
             reasons.unless(
@@ -159,7 +197,7 @@ class Note(NoteState):
             how = 'write it, or write "not known"' if document.unknown_allowed else "write it"
             reasons.add(f"content.sections.{name}", f"the section {name} is empty", how, "incomplete")
         cited: dict[str, CitedPlan] = {}
-        day = draft.service_ended_at.date()
+        day = day_of(given, draft.service_ended_at, draft.program)
         for number, reference in enumerate(self.content.objectives):
             place = f"content.objectives[{number}]"
             plan = given.find(Plan, reference.plan_id)
@@ -192,7 +230,7 @@ class Note(NoteState):
         reasons = Reasons()
         self.check_signed(reasons)
         staff = acting_staff(given, reasons)
-        held = staff.held_on(given.occurred_at.date()) if staff else ()
+        held = staff.held_on(day_of(given, given.occurred_at)) if staff else ()
         if staff is not None:
             reasons.unless(staff.id not in self.cosigners, "actor", f"{staff.name} has co-signed already")
         digest = self.content_sha256
@@ -220,7 +258,7 @@ class Note(NoteState):
         staff = acting_staff(given, reasons)
         reasons.unless(command.addendum_id not in self.additions, "addendum_id", "this addendum was added before")
         reasons.refuse_if_any()
-        held = staff.held_on(given.occurred_at.date()) if staff else ()
+        held = staff.held_on(day_of(given, given.occurred_at)) if staff else ()
         self.record(
             AddendumAdded(
                 client_id=self.key,
@@ -248,7 +286,7 @@ class Note(NoteState):
         )
         reasons.unless(command.amendment_id not in self.additions, "amendment_id", "this amendment was made before")
         reasons.refuse_if_any()
-        held = staff.held_on(given.occurred_at.date()) if staff else ()
+        held = staff.held_on(day_of(given, given.occurred_at)) if staff else ()
         self.record(
             NoteAmended(
                 client_id=self.key,

@@ -40,17 +40,21 @@ class NoteState(Aggregate):
         self.late_entry = False
         self.additions: set[str] = set()
         self.requests: dict[str, str] = {}
+        #: When the content as it stands was written, the note was signed, and each extension was asked for.
+        self.written_at: datetime | None = None
+        self.signed_at: datetime | None = None
+        self.asked_at: dict[str, datetime] = {}
 
     def apply(self, event: Event, occurred_at: datetime) -> None:
         match event:
             case NoteDrafted():
                 self.drafted = event
-                self.content = event.content
+                self.content, self.written_at = event.content, occurred_at
                 self.key = self.chart_id = event.client_id
             case NoteContentWritten():
-                self.content = event.content
+                self.content, self.written_at = event.content, occurred_at
             case NoteSigned():
-                self.signed = event
+                self.signed, self.signed_at = event, occurred_at
             case NoteCosigned():
                 self.cosigners = (*self.cosigners, event.signer_id)
             case AddendumAdded():
@@ -63,6 +67,7 @@ class NoteState(Aggregate):
                 self.in_error = True
             case ExtensionRequested():
                 self.requests[event.request_id] = "requested"
+                self.asked_at[event.request_id] = occurred_at
             case ExtensionGranted():
                 self.requests[event.request_id] = "granted"
             case ExtensionRefused():

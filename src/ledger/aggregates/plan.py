@@ -1,199 +1,40 @@
 """A treatment plan: goals, objectives, interventions; made with the client, signed, revised and reviewed.
 
-Sources: PSC-12 (client signature, or refusal with reason and later attempts), PSC-19, SVC-2 (measurable goals).
+What can happen stands in ``plan_events``. Sources: PSC-12, PSC-19, SVC-2, PSC-23 (credential held when it is signed).
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated, Literal
+from datetime import date, datetime, timedelta
 
 import msgspec
 
 from ledger.aggregates.base import Aggregate, Given, decides
 from ledger.aggregates.client import Client
+from ledger.aggregates.days import day_of
+from ledger.aggregates.plan_events import (
+    Author,
+    DraftPlan,
+    EndPlan,
+    Goal,
+    PlanClientSignatureMissing,
+    PlanClientSigned,
+    PlanDrafted,
+    PlanEnded,
+    PlanPutInForce,
+    PlanReviewed,
+    PlanRevised,
+    PutPlanInForce,
+    RecordClientSignature,
+    RecordMissingSignature,
+    ReviewPlan,
+    RevisePlan,
+)
 from ledger.aggregates.programs import check_program
-from ledger.aggregates.sealing import SealedBefore
 from ledger.aggregates.staff import acting_staff
-from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, Text, event
+from ledger.aggregates.vocabulary import Command, Event
 from ledger.errors import Reasons
-
-
-class Objective(msgspec.Struct, frozen=True, kw_only=True):
-    """A numbered, measurable step: what is measured, the target and the day it should be reached."""
-
-    number: Label
-    text: Text
-    measure: Label
-    target: Label
-    due: Date
-
-
-class Intervention(msgspec.Struct, frozen=True, kw_only=True):
-    """What the team does, how often, and by whom."""
-
-    text: Text
-    frequency: Label = "as needed"
-    responsible: Label = "team"
-
-
-class Goal(msgspec.Struct, frozen=True, kw_only=True):
-    """A goal in the client's words, with its barriers, objectives and interventions."""
-
-    number: Label
-    text: Text
-    barriers: tuple[Label, ...] = ()
-    objectives: tuple[Objective, ...] = ()
-    interventions: tuple[Intervention, ...] = ()
-
-
-class ObjectiveOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How one objective stands at a review."""
-
-    number: Label
-    outcome: Literal["met", "partly_met", "not_met", "continued"]
-    comment: str = ""
-
-
-@event("plan.drafted")
-class PlanDrafted(Event, frozen=True, kw_only=True):
-    """A first version of a treatment plan was written."""
-
-    client_id: str
-    program: str
-    goals: tuple[Goal, ...]
-    source: str | None = None
-    late_entry: bool = False
-
-
-@event("plan.put_in_force")
-class PlanPutInForce(Event, frozen=True, kw_only=True):
-    """The author signed the plan; the version named is in force from a day on."""
-
-    client_id: str
-    plan_version: int
-    effective_from: date
-    signer_id: str
-    printed_name: str
-    credential: str | None
-    sealed_before: SealedBefore = msgspec.UNSET
-
-
-@event("plan.client_signed")
-class PlanClientSigned(Event, frozen=True, kw_only=True):
-    """The client signed this version of the plan (PSC-12)."""
-
-    client_id: str
-    plan_version: int
-    signed_by: str
-    relationship: str
-    sealed_before: SealedBefore = msgspec.UNSET
-
-
-@event("plan.client_signature_missing")
-class PlanClientSignatureMissing(Event, frozen=True, kw_only=True):
-    """The client refused or was unable to sign; the reason, and when the next attempt is planned (PSC-12)."""
-
-    client_id: str
-    plan_version: int
-    why: str
-    reason: str
-    next_attempt: date | None = None
-
-
-@event("plan.revised")
-class PlanRevised(Event, frozen=True, kw_only=True):
-    """A new version of the goals, with the reason for it (PSC-19). It comes into force when it is signed."""
-
-    client_id: str
-    plan_version: int
-    reason: str
-    goals: tuple[Goal, ...]
-
-
-@event("plan.reviewed")
-class PlanReviewed(Event, frozen=True, kw_only=True):
-    """The plan was reviewed: the outcome of each objective."""
-
-    client_id: str
-    plan_version: int
-    outcomes: tuple[ObjectiveOutcome, ...]
-    summary: str
-
-
-@event("plan.ended")
-class PlanEnded(Event, frozen=True, kw_only=True):
-    """The plan is no longer in force after its last day."""
-
-    client_id: str
-    last_day: date
-    reason: str
-
-
-class DraftPlan(Command, frozen=True, kw_only=True):
-    """Draft a treatment plan."""
-
-    NAME = "draft-plan"
-    plan_id: Id
-    client_id: Id
-    program: Label
-    goals: tuple[Goal, ...]
-    source: Label | None = None
-    late_entry: bool = False
-
-
-class PutPlanInForce(Command, frozen=True, kw_only=True):
-    """Sign the plan as its author, so that it is in force from a day on."""
-
-    NAME = "put-plan-in-force"
-    plan_id: Id
-    effective_from: Date
-
-
-class RecordClientSignature(Command, frozen=True, kw_only=True):
-    """Record that the client (or who may sign for them) signed the plan."""
-
-    NAME = "record-client-signature"
-    plan_id: Id
-    signed_by: Label
-    relationship: Annotated[str, msgspec.Meta(pattern=r"^(self|guardian|conservator|parent)\Z")] = "self"
-
-
-class RecordMissingSignature(Command, frozen=True, kw_only=True):
-    """Record that the client refused or was unable to sign, and why."""
-
-    NAME = "record-missing-signature"
-    plan_id: Id
-    why: Literal["refused", "unable"]
-    reason: Text
-    next_attempt: Date | None = None
-
-
-class RevisePlan(Command, frozen=True, kw_only=True):
-    """Write a new version of the plan's goals."""
-
-    NAME = "revise-plan"
-    plan_id: Id
-    reason: Text
-    goals: tuple[Goal, ...]
-
-
-class ReviewPlan(Command, frozen=True, kw_only=True):
-    """Record a review of the plan: the outcome of each objective."""
-
-    NAME = "review-plan"
-    plan_id: Id
-    outcomes: tuple[ObjectiveOutcome, ...]
-    summary: Text
-
-
-class EndPlan(Command, frozen=True, kw_only=True):
-    """End a plan."""
-
-    NAME = "end-plan"
-    plan_id: Id
-    last_day: Date
-    reason: Label
+from ledger.policies.bounds import bound
 
 
 class Plan(Aggregate):
@@ -208,6 +49,9 @@ class Plan(Aggregate):
         self.in_force: dict[int, date] = {}
         self.client_signed: set[int] = set()
         self.last_day: date | None = None
+        #: Who wrote the newest version, and when it was written.
+        self.author_id: str | None = None
+        self.written_at: datetime | None = None
 
     @property
     def plan_version(self) -> int:
@@ -220,8 +64,10 @@ class Plan(Aggregate):
                 self.key = self.chart_id = event.client_id
                 self.program = event.program
                 self.goals[1] = event.goals
+                self._written(event, occurred_at)
             case PlanRevised():
                 self.goals[event.plan_version] = event.goals
+                self._written(event, occurred_at)
             case PlanPutInForce():
                 self.in_force[event.plan_version] = event.effective_from
             case PlanClientSigned():
@@ -232,6 +78,36 @@ class Plan(Aggregate):
                 pass
             case _:
                 raise TypeError(f"a plan's stream cannot hold {event.TYPE}")
+
+    def _written(self, event: PlanDrafted | PlanRevised, occurred_at: datetime) -> None:
+        self.author_id = None if event.author_id is msgspec.UNSET else event.author_id
+        self.written_at = occurred_at
+
+    def owners(self, command: Command, given: Given) -> frozenset[str]:
+        """Who wrote the newest version, and who coordinates the client's care that day: they may sign it."""
+        if not self.exists:
+            return frozenset()
+        client = given.find(Client, self.key)
+        day = day_of(given, given.occurred_at, self.program)
+        coordinators = client.coordinators_on(day) if client is not None else ()
+        return frozenset({*coordinators, *((self.author_id,) if self.author_id else ())})
+
+    def not_before(self, command: Command, given: Given) -> tuple[datetime, str] | None:
+        """Nothing happens to a version before it was written."""
+        if self.written_at is None:
+            return None
+        return self.written_at, f"version {self.plan_version} of the plan was written"
+
+    def _check_going_on(self, reasons: Reasons, given: Given) -> None:
+        """The plan had not ended when this happened."""
+        day = day_of(given, given.occurred_at, self.program)
+        reasons.unless(
+            self.last_day is None or day <= self.last_day,
+            "plan_id",
+            f"this plan ended on {self.last_day}",
+            "draft a new one; what happened while it ran is recorded with its own occurred_at",
+            "ended",
+        )
 
     def version_on(self, day: date) -> int | None:
         """The version in force on a day, if any: the newest whose effective day has come (PSC-10)."""
@@ -247,8 +123,13 @@ class Plan(Aggregate):
     @decides(DraftPlan, on="plan_id", creates=True)
     def draft(self, command: DraftPlan, given: Given) -> None:
         reasons = Reasons()
-        reasons.unless(given.find(Client, command.client_id) is not None, "client_id", "no such client")
-        check_program(reasons, command.program)
+        client = given.find(Client, command.client_id)
+        reasons.unless(client is not None, "client_id", "no such client")
+        known = check_program(reasons, command.program)
+        if client is not None and known and not given.actor.relays:
+            check_episode(
+                reasons, client, command.program, day_of(given, given.occurred_at, command.program), "program"
+            )
         check_goals(reasons, command.goals)
         reasons.refuse_if_any()
         self.record(
@@ -258,6 +139,7 @@ class Plan(Aggregate):
                 goals=command.goals,
                 source=command.source,
                 late_entry=command.late_entry,
+                author_id=author_of(given),
             ),
             given.occurred_at,
         )
@@ -268,12 +150,7 @@ class Plan(Aggregate):
         version = self.plan_version
         reasons.unless(version not in self.in_force, "plan_id", f"version {version} is in force already")
         reasons.unless(self.last_day is None, "plan_id", "this plan has ended", "draft a new one")
-        if given.actor.system:
-            printed, credential = given.actor.name, None
-        else:
-            staff = acting_staff(given, reasons)
-            held = staff.held_on(command.effective_from) if staff else ()
-            printed, credential = given.actor.name, held[0].kind if held else None
+        credential = None if given.actor.relays else self._check_signer(reasons, command, given)
         reasons.refuse_if_any()
         self.record(
             PlanPutInForce(
@@ -281,18 +158,53 @@ class Plan(Aggregate):
                 plan_version=version,
                 effective_from=command.effective_from,
                 signer_id=given.actor.id,
-                printed_name=printed,
+                printed_name=given.actor.name,
                 credential=credential,
                 sealed_before=given.sealed,
             ),
             given.occurred_at,
         )
 
+    def _check_signer(self, reasons: Reasons, command: PutPlanInForce, given: Given) -> str | None:
+        """The signer holds a credential the day they sign, and the plan begins about then; gives the credential."""
+        staff = acting_staff(given, reasons)
+        signed_on = day_of(given, given.occurred_at, self.program)
+        held = staff.held_on(signed_on) if staff else ()
+        if staff is not None:
+            reasons.unless(
+                bool(held),
+                "actor",
+                f"{staff.name} held no signing credential on {signed_on}",
+                "record the credential with its dates, or let somebody sign who holds one",
+                "credential",
+            )
+        first = signed_on - timedelta(days=bound("plan-days-back", signed_on))
+        last = signed_on + timedelta(days=bound("plan-days-ahead", signed_on))
+        reasons.unless(
+            command.effective_from >= first,
+            "effective_from",
+            f"it is signed on {signed_on}, and is in force from {first} at the earliest",
+            "check the date; if it was signed earlier, say when in occurred_at",
+            "too-early",
+        )
+        reasons.unless(
+            command.effective_from <= last,
+            "effective_from",
+            f"it is signed on {signed_on}, and may begin until {last}",
+            "check the date, or sign it nearer to its beginning",
+            "too-late",
+        )
+        client = given.find(Client, self.key)
+        if client is not None:
+            check_episode(reasons, client, self.program, command.effective_from, "effective_from")
+        return held[0].kind if held else None
+
     @decides(RecordClientSignature, on="plan_id")
     def record_client_signature(self, command: RecordClientSignature, given: Given) -> None:
         reasons = Reasons()
         version = self.plan_version
         reasons.unless(version not in self.client_signed, "plan_id", f"version {version} has the client's signature")
+        self._check_going_on(reasons, given)
         reasons.refuse_if_any()
         self.record(
             PlanClientSigned(
@@ -310,6 +222,7 @@ class Plan(Aggregate):
         reasons = Reasons()
         version = self.plan_version
         reasons.unless(version not in self.client_signed, "plan_id", f"version {version} has the client's signature")
+        self._check_going_on(reasons, given)
         reasons.refuse_if_any()
         self.record(
             PlanClientSignatureMissing(
@@ -334,6 +247,7 @@ class Plan(Aggregate):
                 plan_version=self.plan_version + 1,
                 reason=command.reason,
                 goals=command.goals,
+                author_id=author_of(given),
             ),
             given.occurred_at,
         )
@@ -341,6 +255,7 @@ class Plan(Aggregate):
     @decides(ReviewPlan, on="plan_id")
     def review(self, command: ReviewPlan, given: Given) -> None:
         reasons = Reasons()
+        self._check_going_on(reasons, given)
         known = objective_numbers(self.goals[self.plan_version])
         for outcome in command.outcomes:
             reasons.unless(
@@ -365,6 +280,22 @@ class Plan(Aggregate):
         reasons.unless(command.last_day >= first, "last_day", f"it came into force on {first}")
         reasons.refuse_if_any()
         self.record(PlanEnded(client_id=self.key, last_day=command.last_day, reason=command.reason), given.occurred_at)
+
+
+def author_of(given: Given) -> Author:
+    """Who writes a version: nobody, where a program records one."""
+    return msgspec.UNSET if given.actor.system else given.actor.id
+
+
+def check_episode(reasons: Reasons, client: Client, program: str, day: date, field: str) -> None:
+    """A plan is of an episode of care: one in its program is open that day."""
+    reasons.unless(
+        client.episode_on(program, day) is not None,
+        field,
+        f"the client has no open episode in {program} on {day}",
+        "open the episode, or check the program and the date",
+        "no-episode",
+    )
 
 
 def objective_numbers(goals: tuple[Goal, ...]) -> tuple[str, ...]:

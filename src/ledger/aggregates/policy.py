@@ -12,7 +12,7 @@ from ledger.aggregates.base import Aggregate, Given, decides, refuse
 from ledger.aggregates.programs import check_program
 from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, Text, event
 from ledger.errors import Reasons
-from ledger.policies.adoptable import adoptable_readings, rating_bounded_by
+from ledger.policies.adoptable import adoptable_readings, programs_of, rating_bounded_by, rules_of
 from ledger.policies.calendar import CALENDAR_RULE, calendars
 from ledger.policies.deadline_rules import rule_book
 
@@ -76,15 +76,20 @@ class Policy(Aggregate):
         self.key = AGENCY_KEY
         self.adopted: PolicyAdopted | None = None
         self.retired_on: date | None = None
+        self.adopted_at: datetime | None = None
 
     def apply(self, event: Event, occurred_at: datetime) -> None:
         match event:
             case PolicyAdopted():
-                self.adopted = event
+                self.adopted, self.adopted_at = event, occurred_at
             case PolicyRetired():
                 self.retired_on = event.last_day
             case _:
                 raise TypeError(f"a policy's stream cannot hold {event.TYPE}")
+
+    def not_before(self, command: Command, given: Given) -> tuple[datetime, str] | None:
+        """A reading is retired after it was adopted."""
+        return (self.adopted_at, "the reading was adopted") if self.adopted_at else None
 
     @decides(AdoptPolicy, on="policy_id", creates=True)
     def adopt(self, command: AdoptPolicy, given: Given) -> None:
@@ -122,6 +127,8 @@ class Policy(Aggregate):
         known = command.program is None or check_program(reasons, command.program)
         if command.rule_id == CALENDAR_RULE and known:
             _check_calendar(reasons, command)
+        elif command.program is not None and known:
+            _check_governs(reasons, command, command.program)
         reasons.refuse_if_any()
         self.record(
             PolicyAdopted(
@@ -157,6 +164,19 @@ class Policy(Aggregate):
             ),
             given.occurred_at,
         )
+
+
+def _check_governs(reasons: Reasons, command: AdoptPolicy, program: str) -> None:
+    """A reading adopted for one program is of a rule that the program goes by."""
+    programs = programs_of(command.rule_id, command.effective_from)
+    reasons.unless(
+        programs is None or program in programs,
+        "rule_id",
+        f"{command.rule_id} is no rule of program {program}",
+        f"adopt it for {' or '.join(programs or ())}, or for the whole agency; "
+        f"{program} goes by {', '.join(rules_of(program, command.effective_from))}",
+        "other-program",
+    )
 
 
 def _check_calendar(reasons: Reasons, command: AdoptPolicy) -> None:

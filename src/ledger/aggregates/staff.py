@@ -11,6 +11,9 @@ from typing import Annotated
 import msgspec
 
 from ledger.aggregates.base import Actor, Aggregate, Given, HeldCredential, decides
+from ledger.aggregates.bounds import check_credential_dates, check_hired_on
+from ledger.aggregates.days import day_of
+from ledger.aggregates.programs import check_program
 from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, event
 from ledger.errors import Reasons
 from ledger.policies.credentials import credential_kinds, kind_named
@@ -225,7 +228,8 @@ class Staff(Aggregate):
         held = [
             c
             for c in self.credentials.values()
-            if _signs(c.credential_kind, day) and c.issued_on <= day and (c.expires_on is None or day <= c.expires_on)
+            if c.issued_on <= day and (c.expires_on is None or day <= c.expires_on)
+            if (kind := kind_named(c.credential_kind, day)) is not None and kind.signing
         ]
         held.sort(key=lambda c: (c.issued_on, c.credential_id), reverse=True)
         return tuple(HeldCredential(c.credential_kind, c.number, c.taxonomy) for c in held)
@@ -252,6 +256,9 @@ class Staff(Aggregate):
         for role in command.roles:
             reasons.unless(role in ROLES, "roles", f"{role!r} is not a role", f"use one of {', '.join(ROLES)}")
         reasons.unless(bool(command.roles), "roles", "a staff member needs at least one role", "add a role")
+        for number, program in enumerate(command.programs):
+            check_program(reasons, program, f"programs[{number}]")
+        check_hired_on(reasons, given, command.hired_on)
         reasons.refuse_if_any()
         self.record(
             StaffRegistered(
@@ -283,6 +290,7 @@ class Staff(Aggregate):
             "the credential expires before it was issued",
             "check both dates",
         )
+        check_credential_dates(reasons, given, command.issued_on, command.expires_on)
         reasons.unless(
             command.credential_id not in self.credentials,
             "credential_id",
@@ -377,17 +385,12 @@ class Staff(Aggregate):
         self.record(EmploymentEnded(last_day=command.last_day, reason=command.reason), given.occurred_at)
 
 
-def _signs(credential_kind: str, day: date) -> bool:
-    kind = kind_named(credential_kind, day)
-    return kind is not None and kind.signing
-
-
 def acting_staff(given: Given, reasons: Reasons, field: str = "actor") -> Staff | None:
     """The actor as an employed staff member, or a reason why a system or a former colleague cannot do this."""
     staff = None if given.actor.system else given.find(Staff, given.actor.id)
     if staff is None:
         reasons.add(field, f"{given.actor.name} is not a staff member", "act as a registered staff member", "actor")
         return None
-    day = given.occurred_at.date()
+    day = day_of(given, given.occurred_at)
     reasons.unless(staff.employed_on(day), field, f"{staff.name} was not employed on {day}", code="actor")
     return staff

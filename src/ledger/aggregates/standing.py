@@ -1,6 +1,7 @@
-"""Who may give a command: checked here for every command there is (``docs/decisions/0010-standing.md``).
+"""Who may give a command, and that it follows what it is about: checked here for every command there is.
 
-The rows stand in ``policies/data/standing.toml``, one a command; a command without a row may be given by nobody.
+The rows stand in ``policies/data/standing.toml``, one a command; a command without a row may be given by nobody
+(``docs/decisions/0010-standing.md``). Each aggregate says what a command follows (``not_before``).
 Whether somebody may see the chart is another question, answered where charts are read.
 """
 
@@ -10,6 +11,7 @@ from copy import deepcopy
 from typing import Any, TypeVar
 
 from ledger.aggregates.base import Actor, Aggregate, Given, handler_of
+from ledger.aggregates.days import day_of
 from ledger.aggregates.vocabulary import Command, Event
 from ledger.errors import Reason, Reasons, Refused
 from ledger.policies.standing import Standing, standing_for, standings
@@ -28,6 +30,7 @@ def decide(aggregate: Aggregate, command: Command, given: Given) -> None:
     handler = handler_of(command)
     reasons = Reasons()
     check_standing(reasons, given, command, aggregate)
+    check_order(reasons, given, command, aggregate)
     if not reasons.found:
         handler.decide(aggregate, command, given)
         return
@@ -53,7 +56,7 @@ class _Looking:
 
 def check_standing(reasons: Reasons, given: Given, command: Command, aggregate: Aggregate) -> None:
     """Note every reason why the actor may not give this command."""
-    actor, day = given.actor, given.occurred_at.date()
+    actor, day = given.actor, day_of(given, given.occurred_at)
     words = command.NAME.replace("-", " ")
     row = standing_for(command.NAME, day)
     if row is None:
@@ -80,6 +83,24 @@ def check_standing(reasons: Reasons, given: Given, command: Command, aggregate: 
         f"{actor.name} held no signing credential on {day}",
         "record the credential with its dates",
         "credential",
+    )
+
+
+def check_order(reasons: Reasons, given: Given, command: Command, aggregate: Aggregate) -> None:
+    """Note a reason when it is said to have happened before what it is about.
+
+    An import records its source's times as they are, in whatever order they come.
+    """
+    before = None if given.actor.relays else aggregate.not_before(command, given)
+    if before is None:
+        return
+    moment, what = before
+    reasons.unless(
+        given.occurred_at >= moment or moment > given.now,  # that it is still to come is said of the thing itself
+        "occurred_at",
+        f"it lies before {moment.isoformat()}, when {what}",
+        "give the time at which it happened",
+        "out-of-order",
     )
 
 

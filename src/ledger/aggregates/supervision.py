@@ -8,7 +8,9 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Literal
 
-from ledger.aggregates.base import Aggregate, Given, decides, today
+from ledger.aggregates.base import Aggregate, Given, decides
+from ledger.aggregates.bounds import check_session_length
+from ledger.aggregates.days import day_of, first_moment, today
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, Moment, Text, event
 from ledger.errors import Reasons
@@ -86,11 +88,13 @@ class SupervisionSession(Aggregate):
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
         self.in_error = False
+        self.recorded_for: datetime | None = None
 
     def apply(self, event: Event, occurred_at: datetime) -> None:
         match event:
             case SupervisionHeld() | SupervisionMissed():
                 self.key = event.supervisee_id
+                self.recorded_for = occurred_at
             case SupervisionEnteredInError():
                 self.in_error = True
             case _:
@@ -102,10 +106,27 @@ class SupervisionSession(Aggregate):
             return frozenset({command.supervisee_id})
         return frozenset({self.key})
 
+    def not_before(self, command: Command, given: Given) -> tuple[datetime, str] | None:
+        """A session has happened when it has ended, and is missed on the day for which it was planned."""
+        match command:
+            case RecordSupervision():
+                return command.ended_at, "the session ended"
+            case RecordMissedSupervision():
+                return first_moment(given, command.planned_for), "the day began for which it was planned"
+        return (self.recorded_for, "the session took place, or did not") if self.recorded_for else None
+
     @staticmethod
-    def _check_people(reasons: Reasons, given: Given, supervisee_id: str, supervisor_id: str) -> None:
-        reasons.unless(given.find(Staff, supervisee_id) is not None, "supervisee_id", "no such staff member")
-        supervisor = given.find(Staff, supervisor_id)
+    def _check_people(reasons: Reasons, given: Given, supervisee_id: str, supervisor_id: str, day: date) -> None:
+        supervisee, supervisor = given.find(Staff, supervisee_id), given.find(Staff, supervisor_id)
+        reasons.unless(supervisee is not None, "supervisee_id", "no such staff member", "register them first")
+        for field, person in (("supervisee_id", supervisee), ("supervisor_id", supervisor)):
+            reasons.unless(
+                person is None or person.employed_on(day),
+                field,
+                f"{person.name if person else ''} was not employed on {day}",
+                "check the date and the person",
+                "not-employed",
+            )
         if supervisor is None:
             reasons.add("supervisor_id", "no such staff member", "register them first")
         else:
@@ -119,7 +140,9 @@ class SupervisionSession(Aggregate):
     @decides(RecordSupervision, on="session_id", creates=True)
     def hold(self, command: RecordSupervision, given: Given) -> None:
         reasons = Reasons()
-        self._check_people(reasons, given, command.supervisee_id, command.supervisor_id)
+        day = day_of(given, command.started_at)
+        self._check_people(reasons, given, command.supervisee_id, command.supervisor_id, day)
+        check_session_length(reasons, command.started_at, command.ended_at, day)
         reasons.unless(command.started_at < command.ended_at, "ended_at", "the session ends before it starts")
         reasons.unless(
             command.ended_at <= given.now, "ended_at", "the session is in the future", "record it afterwards"
@@ -141,7 +164,7 @@ class SupervisionSession(Aggregate):
     @decides(RecordMissedSupervision, on="session_id", creates=True)
     def miss(self, command: RecordMissedSupervision, given: Given) -> None:
         reasons = Reasons()
-        self._check_people(reasons, given, command.supervisee_id, command.supervisor_id)
+        self._check_people(reasons, given, command.supervisee_id, command.supervisor_id, command.planned_for)
         reasons.unless(
             command.planned_for <= today(given),
             "planned_for",

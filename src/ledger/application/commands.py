@@ -7,8 +7,8 @@ names the version it missed. A refusal gives every reason at once, and nothing i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -16,13 +16,11 @@ from zoneinfo import ZoneInfo
 from eventsourcing.persistence import EventStore, IntegrityError, OperationalError
 
 from ledger.aggregates.base import Actor, Aggregate, handler_of, refuse
-from ledger.aggregates.client import Client
-from ledger.aggregates.sealing import SealedBefore
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.standing import decide, without_repetition
-from ledger.aggregates.vocabulary import Event
 from ledger.application.requests import SYSTEM, Request, Result, check_envelope, log_refusal, merged, when
 from ledger.application.shelf import Shelf
+from ledger.application.unit import Circumstances, Unit, check_birth
 from ledger.clock import Clock, IdSource, RandomIds, SystemClock
 from ledger.errors import CommandReused, Conflict, LedgerError, Reasons, Refused
 from ledger.logs import get_logger
@@ -36,81 +34,6 @@ A = TypeVar("A", bound=Aggregate)
 __all__ = ["SYSTEM", "Ledger", "Request", "Result", "Unit"]
 
 log = get_logger("ledger.application")
-
-
-@dataclass
-class _Circumstances:
-    """``Given`` for one command inside a unit of work."""
-
-    unit: Unit
-    actor: Actor
-    now: datetime
-    occurred_at: datetime
-    also: list[Aggregate] = field(default_factory=list)
-
-    @property
-    def sealed(self) -> SealedBefore:
-        return self.unit.sealed
-
-    def find(self, kind: type[A], identifier: str) -> A | None:
-        return self.unit.find(kind, identifier)
-
-    def beside(self, aggregate: Aggregate, event: Event) -> None:
-        self.unit.keep(aggregate)
-        aggregate.record(event, self.occurred_at)
-        self.also.append(aggregate)
-
-
-@dataclass
-class Unit:
-    """The aggregates that some commands look at and change, and the events waiting to be appended together."""
-
-    shelf: Shelf
-    newest_sealed: Callable[[], SealedBefore]
-    loaded: dict[str, Aggregate | None] = field(default_factory=dict)
-    changed: set[str] = field(default_factory=set)
-    waiting: list[Stamped] = field(default_factory=list)
-    _sealed: SealedBefore | None = None
-
-    @property
-    def sealed(self) -> SealedBefore:
-        """The newest sealed checkpoint when the first signature since the last append asked for it."""
-        if self._sealed is None:
-            self._sealed = self.newest_sealed()
-        return self._sealed
-
-    def fetch(self, identifiers: Iterable[str]) -> None:
-        """Load some streams at once, those that are not here yet."""
-        missing = [identifier for identifier in identifiers if identifier not in self.loaded]
-        if missing:
-            taken = self.shelf.take(missing)
-            for identifier in missing:
-                self.loaded[identifier] = taken.get(identifier)
-
-    def find(self, kind: type[A], identifier: str) -> A | None:
-        """An aggregate as this unit sees it: as stored, plus what this unit has decided."""
-        self.fetch((identifier,))
-        found = self.loaded[identifier]
-        return found if isinstance(found, kind) else None
-
-    def keep(self, aggregate: Aggregate) -> None:
-        self.loaded[aggregate.id] = aggregate
-        self.changed.add(aggregate.id)
-
-    def give_back(self, *, appended: bool) -> None:
-        """Put the aggregates back on the shelf; not those that have decided what was never appended."""
-        self.shelf.put_back(
-            aggregate
-            for identifier, aggregate in self.loaded.items()
-            if aggregate is not None and (appended or identifier not in self.changed)
-        )
-        self.loaded = {}
-        self.go_on()
-
-    def go_on(self) -> None:
-        """After an append or a refusal: nothing has changed yet, and what is sealed is asked for anew."""
-        self.changed = set()
-        self._sealed = None
 
 
 class Ledger:
@@ -134,7 +57,7 @@ class Ledger:
 
     def unit(self) -> Unit:
         """A fresh view of the stored aggregates."""
-        return Unit(self._shelf, self._sealed.newest)
+        return Unit(self._shelf, self._sealed.newest, self.zone)
 
     def execute(self, request: Request) -> Result:
         """Carry out one command and append its events, or raise with every reason why not.
@@ -261,7 +184,7 @@ class Ledger:
         if request.expected_version is not None and request.expected_version != aggregate.version:
             raise Conflict(target, expected=request.expected_version, actual=aggregate.version)
         given, reasons = self._circumstances(unit, request)
-        _check_birth(reasons, unit, request, aggregate, referred)
+        check_birth(reasons, given, request, aggregate, referred)
         unit.keep(aggregate)
         try:
             decide(aggregate, command, given)
@@ -291,7 +214,7 @@ class Ledger:
     def _exists(field_name: str, target: str) -> Refused:
         return refuse(field_name, f"{target} exists already", "use a new id", "exists")
 
-    def _circumstances(self, unit: Unit, request: Request) -> tuple[_Circumstances, Reasons]:
+    def _circumstances(self, unit: Unit, request: Request) -> tuple[Circumstances, Reasons]:
         """What the decision looks at, and the reasons against the command that every command shares."""
         now = self.clock.now()
         reasons = Reasons()
@@ -306,7 +229,7 @@ class Ledger:
         except Refused as fault:  # go on as somebody without any standing, so that every other reason is found too
             reasons.found.extend(fault.reasons)
             actor = Actor(request.actor_id, request.actor_id, ())
-        return _Circumstances(unit, actor, now, occurred_at), reasons
+        return Circumstances(unit, actor, now, occurred_at), reasons
 
     def actor(self, unit: Unit, actor_id: str, moment: datetime) -> Actor:
         """Who acts, with the roles and credentials held at that moment; ``system:NAME`` is a program of ours.
@@ -322,7 +245,7 @@ class Ledger:
         today = self.clock.now().astimezone(self.zone).date()
         if not staff.employed_on(today):
             raise refuse("actor", f"{staff.name} was not employed on {today}", code="actor")
-        return staff.as_actor(moment.date())
+        return staff.as_actor(moment.astimezone(self.zone).date())
 
     def _append(self, unit: Unit) -> None:
         if not unit.waiting:
@@ -367,22 +290,6 @@ class Ledger:
             types=tuple(row.topic for row in rows),
             repeated=True,
         )
-
-
-def _check_birth(
-    reasons: Reasons, unit: Unit, request: Request, aggregate: Aggregate, referred: Sequence[str | None]
-) -> None:
-    """What is said to have happened did so in the client's lifetime; what happens now does."""
-    field_name, occurred_at = when(request)
-    if occurred_at is None:
-        return
-    looked_at = (aggregate, *(unit.loaded.get(identifier) for identifier in referred if identifier is not None))
-    charts = {found.chart_id for found in looked_at if found is not None and found.chart_id is not None}
-    for chart_id in sorted(charts if aggregate.exists else charts - {aggregate.id}):
-        client = unit.find(Client, chart_id)
-        if client is not None and occurred_at.date() < client.birth_date:
-            words = f"it lies before the client's birth on {client.birth_date}"
-            reasons.add(field_name, words, "check the date, or correct the birth date", "before-birth")
 
 
 def _shared(requests: Sequence[Request]) -> str | None:

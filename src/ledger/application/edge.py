@@ -21,7 +21,7 @@ from msgspec import inspect as shape
 
 from ledger.aggregates.base import command_types, handlers
 from ledger.aggregates.vocabulary import Command
-from ledger.application.requests import log_refusal, unfit_label
+from ledger.application.requests import log_refusal, unfit_id
 from ledger.clock import derived_id, is_id, unfit
 from ledger.errors import BadInput, Reason, Refused
 
@@ -227,7 +227,7 @@ def read_command(cls: type[Command], data: Mapping[str, Any], command_id: str) -
 
 
 def _read(cls: type[Command], data: Mapping[str, Any], command_id: str) -> Command:
-    if wrong := unfit_label(command_id):
+    if wrong := unfit_id(command_id):
         said, _, mend = wrong.partition("; ")
         raise Refused([Reason("command_id", said, mend, "malformed")])
     filled = dict(data)

@@ -19,6 +19,8 @@ from ledger.logs import get_logger
 log = get_logger("ledger.application")
 
 SYSTEM = "system:"
+#: Characters of the id of a command, a correlation or a causation; a UUID has 36.
+LONGEST_ID = 128
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -66,9 +68,18 @@ def check_envelope(request: Request) -> None:
         ("correlation_id", request.correlation_id),
         ("causation_id", request.causation_id),
     ):
-        said, _, mend = ("" if value is None else unfit_label(value)).partition("; ")
+        unfit_text = unfit_label if name in ("actor", "purpose") else unfit_id
+        said, _, mend = ("" if value is None else unfit_text(value)).partition("; ")
         reasons.unless(not said, name, said, mend, "malformed")
     reasons.unless(request.actor_id != SYSTEM, "actor", "the program has no name", "write system:NAME", "malformed")
+    version = request.expected_version
+    reasons.unless(
+        version is None or version >= 0,
+        "expected_version",
+        f"{version} is no version: a stream begins with 1",
+        "give the version that you read, or 0 for none",
+        "malformed",
+    )
     name, moment = when(request)
     said, _, mend = ("" if moment is None else unfit(moment)).partition("; ")
     reasons.unless(not said, name, said, mend, "malformed")
@@ -83,6 +94,19 @@ def unfit_label(text: str) -> str:
         return "it is longer than 200 characters; shorten it"
     if not text.isprintable():
         return "it holds a character that cannot be printed; write it as plain UTF-8 text"
+    return ""
+
+
+def unfit_id(text: str) -> str:
+    """Why a text cannot be the id of a command, a correlation or a causation, with the mend; empty when it can."""
+    if not text:
+        return "it is empty; write something"
+    if len(text) > LONGEST_ID:
+        return f"it is longer than {LONGEST_ID} characters; shorten it"
+    if not text.isprintable():
+        return "it holds a character that cannot be printed; write it as plain UTF-8 text"
+    if " " in text:
+        return "it holds a space; write an id in one piece, a UUID for example"
     return ""
 
 
@@ -116,6 +140,8 @@ def merged(shared: Sequence[Reason], found: Sequence[Reason]) -> list[Reason]:
     """All reasons, each once: a shared one gives way where the decision says the same of the same field."""
     said = {(reason.field, reason.message) for reason in found}
     future = {reason.field for reason in found if "in the future" in reason.message}
+    if any(reason.code == "before-birth" for reason in shared):  # and so before all else that is theirs
+        found = [reason for reason in found if reason.code != "out-of-order"]
     kept = [
         reason
         for reason in shared

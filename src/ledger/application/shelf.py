@@ -1,8 +1,9 @@
 """Aggregates kept between commands, so that a command reads only what is new in the streams it looks at.
 
 Taking an aggregate removes it from the shelf until it is put back: nobody else sees it while a command decides. What
-was taken is brought up to date with one query for all of a command's streams. An aggregate whose command failed is not
-put back; it is rebuilt from its stream when it is next asked for.
+was taken is brought up to date with one query for all of a command's streams, each event checked against its leaf
+hash: nothing is decided on what was not recorded so. An aggregate whose command failed is not put back; it is rebuilt
+from its stream when it is next asked for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 
 from ledger.aggregates.base import Aggregate
 from ledger.aggregates.everything import AGGREGATES
-from ledger.store.codec import read
+from ledger.store.checked import read_next
 from ledger.store.recorder import Recorder
 
 KINDS = {aggregate.KIND: aggregate for aggregate in AGGREGATES}
@@ -36,10 +37,11 @@ class Shelf:
         since = {i: taken[i].version if i in taken else 0 for i in wanted}
         for row in self._recorder.read_streams(since):
             stream = str(row.originator_id)
-            aggregate = taken.get(stream)
-            if aggregate is None:
-                aggregate = taken[stream] = KINDS[row.topic.partition(".")[0]](stream)
-            aggregate.replay(read(row).event, row.occurred)
+            version = taken[stream].version if stream in taken else 0
+            recorded = read_next(row, version + 1, placed_later=self._recorder.PLACED_LATER)
+            if stream not in taken:
+                taken[stream] = KINDS[row.topic.partition(".")[0]](stream)
+            taken[stream].replay(recorded.event, row.occurred)
         return taken
 
     def put_back(self, aggregates: Iterable[Aggregate]) -> None:

@@ -12,7 +12,7 @@ from ledger.cli.named import ProgramName
 from ledger.cli.session import Session, pass_session
 from ledger.errors import BadInput, Reason, Refused
 from ledger.imports.reading import DEFAULT_LIMIT, find_files
-from ledger.imports.running import FileRefused, Report, import_fhir_file, total_of
+from ledger.imports.running import Report, check_may_import, import_fhir_file, total_of
 
 _MEGABYTE = 1024 * 1024
 
@@ -23,7 +23,7 @@ def import_() -> None:
 
     \b
     Example:
-      ledger --as system:import import fhir bundles/
+      ledger --as ADMINISTRATOR import fhir bundles/
     """
 
 
@@ -53,13 +53,17 @@ def fhir(session: Session, paths: tuple[Path, ...], program: str, keep_going: bo
     one transaction: a broken one is refused whole, with the place of the fault; files before it stay imported, files
     after it are not looked at unless --keep-going is given.
 
+    Whoever imports needs standing for it (an administrator, a compliance officer, or system:setup while the office goes
+    live), and is named by an event beside each file's own, which all of these have as their cause.
+
     \b
     Examples:
-      ledger import fhir examples/riverside-clinic.fhir.json
-      ledger --json import fhir --program ecm --keep-going exports/
+      ledger --as system:setup import fhir examples/riverside-clinic.fhir.json
+      ledger --as ADMINISTRATOR --json import fhir --program ecm --keep-going exports/
     """
     files = find_files(paths)
     ledger = session.ledger
+    check_may_import(ledger, session.actor, program, session.purpose)
     reports: list[Report] = []
     refused: list[BadInput] = []
     gc.freeze()  # the program itself need not be looked at again each time what was read is cleared away
@@ -70,6 +74,7 @@ def fhir(session: Session, paths: tuple[Path, ...], program: str, keep_going: bo
                 report = import_fhir_file(
                     ledger,
                     file,
+                    actor=session.actor,
                     program=program,
                     purpose=session.purpose,
                     correlation_id=session.correlation_id,
@@ -102,7 +107,7 @@ def fhir(session: Session, paths: tuple[Path, ...], program: str, keep_going: bo
 
 
 def _reasons(fault: BadInput) -> tuple[Reason, ...]:
-    if isinstance(fault, FileRefused):
+    if isinstance(fault, Refused):
         return fault.reasons
     file, _, what = str(fault).partition(": ")
     return (Reason(file, what),)

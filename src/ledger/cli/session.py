@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from ledger.application.commands import Ledger, Request, Result
 from ledger.application.reading import open_charts
-from ledger.application.requests import unfit_label
+from ledger.application.requests import unfit_id
 from ledger.cli.asked import question_of
 from ledger.clock import Clock, RandomIds, unfit
 from ledger.consumers.generations import at_one_moment
@@ -61,7 +61,7 @@ class Session:
         self._actor = actor
         self.purpose = purpose
         self.correlation_id = RandomIds().new() if correlation_id is None else correlation_id
-        if fault := unfit_label(self.correlation_id):
+        if fault := unfit_id(self.correlation_id):
             raise BadInput(f"--correlation-id: {fault}")
         self.as_json = as_json
         self._writes = True

@@ -13,7 +13,7 @@ from ledger.aggregates.access import AccessGranted
 from ledger.aggregates.client_events import ClientRegistered
 from ledger.aggregates.dispute import DisputeOpened
 from ledger.aggregates.note_events import AddendumAdded, NoteAmended, NoteCosigned, NoteDrafted, NoteSigned
-from ledger.aggregates.plan import PlanClientSigned, PlanPutInForce
+from ledger.aggregates.plan_events import PlanClientSigned, PlanPutInForce
 from ledger.aggregates.policy import AGENCY_KEY, PolicyAdopted, PolicyRetired
 from ledger.aggregates.sealing import SealedCheckpoint
 from ledger.aggregates.staff import CredentialRecorded, StaffRegistered, SupervisorAssigned

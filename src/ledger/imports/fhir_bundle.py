@@ -15,14 +15,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from ledger.aggregates.base import IMPORT
 from ledger.aggregates.vocabulary import Command
-from ledger.application.commands import Request
+from ledger.application.commands import SYSTEM, Request
 from ledger.clock import derived_id
 from ledger.errors import Reasons
 from ledger.imports.fhir_types import Identifier, When
 
-#: Who acts in every envelope of an import, whoever started it; the digest of a command holds it.
-ACTOR = "system:import"
+#: Who acts in every envelope of an import, whoever started it; the digest of a command holds it. Who started it is the
+#: actor of the event that each envelope names as its cause (``aggregates.import_file``).
+ACTOR = f"{SYSTEM}{IMPORT}"
 
 #: The order of the commands of one bundle: who serves, who is served, since when, what happened, how it ended.
 STAFF, CLIENT, EPISODE, CARE, END = range(5)
@@ -58,8 +60,8 @@ class Step:
     stage: int
     client_id: str | None = None
 
-    def request(self, purpose: str, correlation_id: str | None) -> Request:
-        """The command as it is given to the application."""
+    def request(self, purpose: str, correlation_id: str | None, cause: str | None = None) -> Request:
+        """The command as it is given to the application; ``cause`` is the event that says who imports the file."""
         return Request(
             command=self.command,
             actor_id=ACTOR,
@@ -67,6 +69,7 @@ class Step:
             command_id=self.command_id,
             occurred_at=self.occurred_at,
             correlation_id=correlation_id,
+            causation_id=cause,
         )
 
 

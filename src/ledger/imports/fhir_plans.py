@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ledger.aggregates.plan import DraftPlan, EndPlan, Goal, Intervention, Objective, PutPlanInForce
+from ledger.aggregates.plan_events import DraftPlan, EndPlan, Goal, Intervention, Objective, PutPlanInForce
 from ledger.clock import derived_id
 from ledger.imports import fhir_shapes as shapes
 from ledger.imports.fhir_bundle import Draft, Entry

@@ -6,6 +6,7 @@ whatever, has left nothing behind.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
@@ -14,7 +15,8 @@ from pathlib import Path
 import msgspec
 
 from ledger.aggregates.client import Client
-from ledger.application.commands import Ledger, Result
+from ledger.aggregates.import_file import TakeFile
+from ledger.application.commands import Ledger, Request, Result
 from ledger.clock import derived_id
 from ledger.errors import CommandReused, Conflict, Reason, Refused
 from ledger.imports.fhir import Bundle, translate
@@ -23,6 +25,8 @@ from ledger.imports.reading import DEFAULT_LIMIT, read_json
 
 #: How often a file is tried anew when somebody else changes one of its streams at the same moment.
 _TRIES = 3
+#: Characters of a file's name that are kept, the last ones of a longer one.
+_LONGEST_NAME = 200
 #: The most faults of one file that are listed; the rest are counted.
 _LISTED = 20
 
@@ -74,23 +78,36 @@ class FileRefused(Refused):
         super().__init__(listed)
 
 
+def check_may_import(ledger: Ledger, actor: str, program: str, purpose: str) -> None:
+    """Refuse somebody who may not have files taken in, with every reason, before any file is looked at."""
+    unit = ledger.unit()
+    try:
+        ledger.decide(unit, _take(_About("", "0" * 64, program, "fhir"), actor, purpose, None))
+    finally:
+        unit.give_back(appended=False)
+
+
 def import_fhir_file(
     ledger: Ledger,
     path: Path,
     *,
+    actor: str,
     program: str,
     purpose: str,
     correlation_id: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> Report:
-    """Import one R4 transaction bundle, plain or gzip, in one transaction.
+    """Import one R4 transaction bundle, plain or gzip, in one transaction; ``actor`` is who answers for it.
 
-    Raises ``BadInput`` (unreadable) or ``FileRefused`` (every fault with its place), and then nothing was written.
+    Raises ``BadInput`` (unreadable), ``FileRefused`` (every fault with its place) or ``Refused`` (the actor may not
+    import), and then nothing was written.
     """
     bundle = read_json(path, Bundle, limit)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     for attempt in range(1, _TRIES + 1):
         try:
-            return _import_bundle(ledger, path.name, bundle, program, purpose, correlation_id)
+            return _import_bundle(ledger, path.name, digest, bundle, actor, program, purpose, correlation_id)
         except Conflict:
             if attempt == _TRIES:
                 raise
@@ -98,7 +115,14 @@ def import_fhir_file(
 
 
 def _import_bundle(
-    ledger: Ledger, file: str, bundle: Bundle, program: str, purpose: str, correlation_id: str | None
+    ledger: Ledger,
+    file: str,
+    digest: str,
+    bundle: Bundle,
+    actor: str,
+    program: str,
+    purpose: str,
+    correlation_id: str | None,
 ) -> Report:
     try:
         draft = translate(
@@ -110,6 +134,11 @@ def _import_bundle(
         )
     except Refused as fault:
         raise FileRefused(file, fault.reasons) from fault
+    about = _About(file, digest, program, draft.source)
+    take = _take(about, actor, purpose, correlation_id)
+    while ledger.recorder.find_commands([take.command_id]):  # it came before; does it bring something new?
+        take = _take(about, actor, purpose, correlation_id, after=take.command_id)
+    # Looked up before what it brings: of two who import the file at once, both give the same command.
     requests = [step.request(purpose, correlation_id) for step in draft.steps]
     known = ledger.recorder.find_commands([request.command_id for request in requests])
     changed = [
@@ -119,11 +148,43 @@ def _import_bundle(
     ]
     if changed:
         raise FileRefused(file, changed)
+    new = [step for step in draft.steps if step.command_id not in known]
+    if not new:
+        return _report(file, draft, [])
+    cause = f"{derived_id(take.command_id, 'import_id')}@1"
     try:
-        results = ledger.execute_batch([request for request in requests if request.command_id not in known])
+        taken, *results = ledger.execute_batch([take, *(step.request(purpose, correlation_id, cause) for step in new)])
     except (Refused, CommandReused) as fault:
+        if fault.command_id == take.command_id:
+            raise
         raise FileRefused(file, _placed(fault, draft.steps)) from fault
-    return _report(file, draft, results)
+    return _report(file, draft, results, taken)
+
+
+class _About(msgspec.Struct, frozen=True):
+    """A file: its name, the SHA-256 of its bytes, the program its episodes open in, and who sent it."""
+
+    file: str
+    sha256: str
+    program: str
+    source: str
+
+
+def _take(about: _About, actor: str, purpose: str, correlation_id: str | None, *, after: str = "") -> Request:
+    """The command that says who has a file taken in: the same for two who do so at once, another ``after`` that."""
+    name = about.file if about.file.isprintable() else ascii(about.file)
+    command_id = derived_id("import", about.sha256, about.program, about.file, actor, after)
+    command = TakeFile(
+        import_id=derived_id(command_id, "import_id"),
+        format="fhir-r4",
+        file=name[-_LONGEST_NAME:] or "none",
+        sha256=about.sha256,
+        program=about.program,
+        source=about.source,
+    )
+    return Request(
+        command=command, actor_id=actor, purpose=purpose, command_id=command_id, correlation_id=correlation_id
+    )
 
 
 def _earlier(ledger: Ledger, client_id: str) -> Earlier | None:
@@ -159,14 +220,15 @@ def _reused(step: Step) -> Reason:
     )
 
 
-def _report(file: str, draft: Draft, results: Sequence[Result]) -> Report:
+def _report(file: str, draft: Draft, results: Sequence[Result], taken: Result | None = None) -> Report:
     done = [result for result in results if not result.repeated]
+    appended = [*done, *([taken] if taken is not None and not taken.repeated else [])]
     return Report(
         file=file,
         taken=dict(sorted(draft.taken.items())),
         commands=len(done),
         repeated=len(draft.steps) - len(done),
-        events=dict(sorted(Counter(kind for result in done for kind in result.types).items())),
+        events=dict(sorted(Counter(kind for result in appended for kind in result.types).items())),
         not_taken=_left(draft.left),
         notes=_noted(draft.notes),
     )

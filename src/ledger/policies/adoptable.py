@@ -55,3 +55,19 @@ def adoptable_readings(day: date) -> dict[str, dict[str, tuple[str, ...]]]:
         rule: {reading: tuple(versions) for reading, versions in readings.items()}
         for rule, readings in sorted(found.items())
     }
+
+
+def programs_of(rule_id: str, day: date) -> tuple[str, ...] | None:
+    """The programs that a rule is for; None where it is for whoever it concerns: a registration, a claim."""
+    if rating_bounded_by(rule_id) is not None:
+        return None
+    productivity = productivity_rules(day)
+    rated = {row.rule for row in productivity.ramps} | {row.rule for row in productivity.floors}
+    if rule_id in rated | {row.rule for row in productivity.measures}:
+        return productivity.target.programs
+    return rule_book().programs_of(rule_id)
+
+
+def rules_of(program: str, day: date) -> tuple[str, ...]:
+    """The rules of which a reading may be adopted for a program alone."""
+    return tuple(rule for rule in adoptable_readings(day) if program in (programs_of(rule, day) or (program,)))

@@ -171,6 +171,25 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return _governing(document, program, day)  # asked for every event of every note
         return self.find_governing(document, program, day)
 
+    def governing_ids(self, document: str, program: str, day: date) -> tuple[str, ...]:
+        """The ids of all that a verdict on ``document`` may rest on: what governs it, and what bounds its ratings.
+
+        Empty where nothing sets a limit for that document, or no row knows it.
+        """
+        try:
+            rules, ratings = self.governing(document, program, day)
+        except RuleError:
+            return ()
+        bounding = (rule for rating in ratings for rule in (rating.full_rule, rating.partial_rule))
+        return tuple(dict.fromkeys((*(r.id for r in rules), *(r.id for r in ratings), *bounding)))
+
+    def programs_of(self, found_id: str) -> tuple[str, ...] | None:
+        """The programs in which a rule or rating governs some document; None for one that the book does not have."""
+        if found_id not in {rule.id for rule in self.rules} | {rating.id for rating in self.ratings}:
+            return None
+        named = [row.program for row in self.governs if found_id in (*row.rules, *row.ratings)]
+        return tuple(dict.fromkeys(named))
+
     def find_governing(self, document: str, program: str, day: date) -> tuple[tuple[Rule, ...], tuple[Rating, ...]]:
         """As :meth:`governing`, looked up afresh."""
         self.program(program)

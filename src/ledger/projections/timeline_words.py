@@ -15,7 +15,7 @@ from ledger.aggregates import client_events as c
 from ledger.aggregates import contact as k
 from ledger.aggregates import dispute as d
 from ledger.aggregates import note_events as n
-from ledger.aggregates import plan as p
+from ledger.aggregates import plan_events as p
 from ledger.aggregates.vocabulary import Event
 
 #: A reason or claim longer than this is cut in a line; the chart shows all of it.

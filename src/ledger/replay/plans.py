@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from ledger.aggregates.plan import (
+from ledger.aggregates.plan_events import (
     PlanClientSignatureMissing,
     PlanClientSigned,
     PlanDrafted,

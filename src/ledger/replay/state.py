@@ -33,7 +33,7 @@ from ledger.aggregates.note_events import (
     NoteDrafted,
     NoteSigned,
 )
-from ledger.aggregates.plan import (
+from ledger.aggregates.plan_events import (
     Goal,
     PlanClientSignatureMissing,
     PlanClientSigned,

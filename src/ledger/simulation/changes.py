@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from functools import partial
 
 from ledger.aggregates.client_events import CloseEpisode, CorrectClientDetails, ReleaseCoordinator
-from ledger.aggregates.plan import EndPlan, ObjectiveOutcome, PutPlanInForce, ReviewPlan, RevisePlan
+from ledger.aggregates.plan_events import EndPlan, ObjectiveOutcome, PutPlanInForce, ReviewPlan, RevisePlan
 from ledger.aggregates.policy import RetirePolicy
 from ledger.aggregates.staff import CancelTimeOff, EndEmployment, RecordTimeOff
 from ledger.simulation import golive, words
@@ -232,7 +232,7 @@ def revise_plan(agency: Agency, chart: Chart, reason: str = "Change in the stage
         return
     goals = words.goals(chart.rng, today + timedelta(days=180), revised=True)
     agency.stage.do(RevisePlan(plan_id=plan.id, reason=reason, goals=goals), worker.id)
-    agency.stage.do(PutPlanInForce(plan_id=plan.id, effective_from=today), worker.id)
+    agency.stage.do(PutPlanInForce(plan_id=plan.id, effective_from=today), golive.signer(agency, worker))
     plan.versions.append((today, tuple(o.number for goal in goals for o in goal.objectives)))
     golive.client_signature(agency, chart, worker)
 

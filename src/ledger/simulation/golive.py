@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 
 from ledger.aggregates.client_events import Address, AssignCoordinator, OpenEpisode, RecordDiagnosis, RegisterClient
-from ledger.aggregates.plan import DraftPlan, PutPlanInForce, RecordClientSignature, RecordMissingSignature
+from ledger.aggregates.plan_events import DraftPlan, PutPlanInForce, RecordClientSignature, RecordMissingSignature
 from ledger.aggregates.policy import AdoptPolicy
 from ledger.aggregates.staff import AssignSupervisor, PersonName, RecordCredential, RegisterStaff, SetSchedule
 from ledger.policies.adoptable import adoptable_readings
@@ -218,13 +218,12 @@ def _make_charts(agency: Agency, counts: dict[str, int], moment: datetime) -> No
 
 
 def _bring_in(agency: Agency, chart: Chart, worker: Worker) -> None:
-    """A chart from before: registered, assigned, with its diagnoses and the plan in force."""
+    """A chart from before: registered, assigned, with its diagnoses and a plan that is signed anew."""
     register_client(agency, chart)
     assign(agency, chart, worker, max(chart.opened_on, worker.hired_on))
     if chart.number % 20 != 7:  # some charts lack a diagnosis, until somebody notices
         diagnose(agency, chart, chart.opened_on)
-    since = max(chart.opened_on + timedelta(days=14), agency.options.start - timedelta(days=150))
-    plan_in_force(agency, chart, worker, min(since, agency.options.start))
+    plan_in_force(agency, chart, worker, agency.options.start)
 
 
 def register_client(agency: Agency, chart: Chart) -> None:
@@ -303,10 +302,15 @@ def plan_in_force(agency: Agency, chart: Chart, worker: Worker, since: date) -> 
     goals = words.goals(chart.rng, since + timedelta(days=180))
     draft = DraftPlan(plan_id=plan.id, client_id=chart.id, program=chart.program, goals=goals)
     agency.stage.do(draft, worker.id)
-    agency.stage.do(PutPlanInForce(plan_id=plan.id, effective_from=since), worker.id)
+    agency.stage.do(PutPlanInForce(plan_id=plan.id, effective_from=since), signer(agency, worker))
     plan.versions.append((since, tuple(o.number for goal in goals for o in goal.objectives)))
     chart.plan = plan
     client_signature(agency, chart, worker)
+
+
+def signer(agency: Agency, worker: Worker) -> str:
+    """Who signs a plan: its author, or the supervisor while the author's credential has lapsed (PSC-23)."""
+    return worker.supervisor_id if worker.lapsed(agency.today()) else worker.id
 
 
 def client_signature(agency: Agency, chart: Chart, worker: Worker) -> None:

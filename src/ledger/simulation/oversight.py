@@ -228,18 +228,19 @@ def evidence(agency: Agency, dispute_id: str, kind: str, text: str, actor: str, 
 def _decide(agency: Agency, note: NoteFile, dispute_id: str, outcome: str) -> None:
     """The compliance officer reads the chart, then decides under the reading that held on the service date."""
     read(agency, [note.chart.id], agency.compliance, "note trace")
-    reading = reading_on(agency, agency.days.date_of(note.ended_at))
+    rule, reading = reading_on(agency, note)
     command = DecideDispute(
         dispute_id=dispute_id,
         outcome="overturned" if outcome == "overturned" else "upheld",
-        rule_id="PSC-13",
+        rule_id=rule,
         reading=reading,
         reasoning=f"Decided by the reading in force on the service date, {reading}, whatever was adopted afterwards.",
     )
     agency.stage.do(command, agency.compliance, "operations")
 
 
-def reading_on(agency: Agency, day: date) -> str:
-    """The agency's reading of PSC-13 for a service date."""
-    changed = day >= policy_change_on(agency)
-    return CHANGED["PSC-13"] if changed else FIRST_READINGS["PSC-13"]
+def reading_on(agency: Agency, note: NoteFile) -> tuple[str, str]:
+    """The rule that a note's program goes by, as the agency read it on the day of the service."""
+    rule = {"psc": "PSC-13", "ecm": "ECM-8"}[note.chart.program]
+    changed = rule in CHANGED and agency.days.date_of(note.ended_at) >= policy_change_on(agency)
+    return rule, (CHANGED if changed else FIRST_READINGS)[rule]

@@ -10,6 +10,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from eventsourcing.persistence import IntegrityError
 
@@ -37,8 +38,8 @@ class _Resident(Unit):
     def give_back(self, *, appended: bool) -> None:
         self.go_on()
 
-    def __init__(self, shelf: Shelf, newest_sealed: Callable[[], SealedBefore]) -> None:
-        super().__init__(shelf, newest_sealed)
+    def __init__(self, shelf: Shelf, newest_sealed: Callable[[], SealedBefore], zone: ZoneInfo) -> None:
+        super().__init__(shelf, newest_sealed, zone)
         self._full = KEPT
 
     def thin_out(self) -> None:
@@ -55,7 +56,7 @@ class Resident(Ledger):
 
     def __init__(self, ledger: Ledger, ids: SeededIds) -> None:
         super().__init__(ledger.recorder, clock=ledger.clock, ids=ids, zone=ledger.zone.key)
-        self._resident = _Resident(self._shelf, self._sealed.newest)
+        self._resident = _Resident(self._shelf, self._sealed.newest, self.zone)
         self._asked: list[Request] = []
 
     def unit(self) -> Unit:

@@ -7,7 +7,7 @@ from datetime import date
 from random import Random
 
 from ledger.aggregates.note_events import NoteContent, ObjectiveReference
-from ledger.aggregates.plan import Goal, Intervention, Objective
+from ledger.aggregates.plan_events import Goal, Intervention, Objective
 from ledger.aggregates.staff import PersonName
 from ledger.policies.documents import contact_kinds, documents
 

@@ -32,6 +32,22 @@ def read_checked(row: StoredRow) -> Recorded:
     return read(row)
 
 
+def read_next(row: StoredRow, due: int, *, placed_later: bool) -> Recorded:
+    """The next event of a stream for an aggregate that stands just before ``due``, checked, with its payload read.
+
+    Where events get their place a moment later (``placed_later``), one that has none yet has no leaf hash either, and
+    is read as it is. Raises ``IntegrityFault`` naming the event, also when the one due is missing before it.
+    """
+    if row.originator_version != due:
+        raise IntegrityFault(
+            f"event {row.originator_id}@{due} is missing: {row.event_id} follows; compare with a backup, and run: "
+            "ledger verify"
+        )
+    if row.position or not placed_later:
+        check_leaf(row)
+    return read(row)
+
+
 def in_turn(rows: Iterable[StoredRow]) -> Iterator[StoredRow]:
     """Each row, once its leaf hash holds and it follows the one before it in its stream.
 

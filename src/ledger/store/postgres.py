@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 from eventsourcing.persistence import StoredEvent
-from sqlalchemy import Connection, Engine, column, literal_column, select, table, text, true
+from sqlalchemy import Connection, Engine, column, func, literal_column, select, table, text, true
 from sqlalchemy.exc import DBAPIError
 
 from ledger.clock import Clock, SystemClock, to_text
@@ -77,6 +77,16 @@ _PASSED_OVER = (
     "ORDER BY e.era, e.xid, e.ticket LIMIT :limit"
 )
 
+_ORDER = table("log_order", *map(column, ("ticket", "position", "recorded_at", "leaf")))
+#: An event's place in the log. As a subquery with an OFFSET it is not taken apart: without fresh statistics the planner
+#: would read the whole order to join it with a handful of events.
+_PLACE = (
+    select(_ORDER.c.position, _ORDER.c.recorded_at, _ORDER.c.leaf)
+    .where(_ORDER.c.ticket == literal_column("events.ticket"))
+    .offset(literal_column("0"))
+    .lateral("placed")
+)
+
 _RESTORED = "CREATE TEMPORARY TABLE restored (LIKE log) ON COMMIT DROP"
 #: The tickets come from the rows that are written, not from a look into all there are: a batch costs the same anywhere.
 _RESTORE = (
@@ -90,6 +100,8 @@ _RESTORE = (
 
 class PostgresRecorder(Recorder):
     """Append with a single INSERT; the places in the log come from ``sequence``."""
+
+    PLACED_LATER = True
 
     def __init__(self, engine: Any, clock: Clock) -> None:
         super().__init__(engine)
@@ -198,19 +210,18 @@ class PostgresRecorder(Recorder):
         ).select_from(EVENTS)
 
     def _placed_statement(self) -> tuple[Any, Any]:
-        # As a subquery with an OFFSET it is not taken apart: without fresh statistics the planner would read the whole
-        # order to join it with a handful of events.
-        order = table("log_order", *map(column, ("ticket", "position", "recorded_at", "leaf")))
-        placed = (
-            select(order.c.position, order.c.recorded_at, order.c.leaf)
-            .where(order.c.ticket == literal_column("events.ticket"))
-            .offset(literal_column("0"))
-            .lateral("placed")
+        selected = select(*(EVENTS.c[name] for name in EVENT_COLUMNS), *_PLACE.c).select_from(
+            EVENTS.join(_PLACE, true())
         )
-        selected = select(
-            *(EVENTS.c[name] for name in EVENT_COLUMNS), placed.c.position, placed.c.recorded_at, placed.c.leaf
-        ).select_from(EVENTS.join(placed, true()))
-        return selected, placed.c.position
+        return selected, _PLACE.c.position
+
+    def _checkable_statement(self) -> Any:
+        return select(
+            *(EVENTS.c[name] for name in EVENT_COLUMNS),
+            func.coalesce(_PLACE.c.position, 0).label("position"),
+            func.coalesce(_PLACE.c.recorded_at, "").label("recorded_at"),
+            func.coalesce(_PLACE.c.leaf, text("''::bytea")).label("leaf"),
+        ).select_from(EVENTS.outerjoin(_PLACE, true()))
 
 
 def _place_batch(cursor: Any, set_time: str | None) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from eventsourcing.persistence import (
@@ -88,6 +88,9 @@ def values_of(row: StoredRow) -> dict[str, Any]:
 class Recorder(ApplicationRecorder):
     """One store of events. Its two ends: ``insert_events`` for writers, ``read_log`` for those who read in order."""
 
+    #: Whether an event gets its place in the log, and with it its leaf hash, a moment after it was committed.
+    PLACED_LATER: ClassVar[bool] = False
+
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._direct = Direct(engine)
@@ -157,6 +160,10 @@ class Recorder(ApplicationRecorder):
             statement = statement.limit(limit)
         with self.reading() as connection:
             return [row_of(values) for values in connection.execute(statement)]
+
+    def _checkable_statement(self) -> Any:
+        """As ``_stream_statement``, with the place and the leaf hash of each event that has them."""
+        return self._stream_statement()
 
     @abstractmethod
     def _stream_statement(self) -> Any:
@@ -231,7 +238,7 @@ class Recorder(ApplicationRecorder):
                 and_(EVENTS.c.stream_id == bindparam(f"s{n}"), EVENTS.c.version > bindparam(f"v{n}"))
                 for n in range(count)
             ]
-            selected = self._stream_statement().where(or_(*each)).order_by(EVENTS.c.stream_id, EVENTS.c.version)
+            selected = self._checkable_statement().where(or_(*each)).order_by(EVENTS.c.stream_id, EVENTS.c.version)
             statement = self._stream_statements[count] = Prepared(selected)
         return statement
 
