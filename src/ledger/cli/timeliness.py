@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 
 import click
 
@@ -118,11 +118,11 @@ def _page(month: str, as_at: datetime, found: tuple[StaffReview, ...], names: Na
             f"Services: {services}. Staff members: {len(found)}." if found else "No services in this month.",
             *([restated] if turned else []),
         ),
-        sections=tuple(section for staff in found for section in _sections(staff, names)),
+        sections=tuple(section for staff in found for section in _sections(staff, names, as_at.tzinfo)),
     )
 
 
-def _sections(staff: StaffReview, names: Names) -> list[Section]:
+def _sections(staff: StaffReview, names: Names, zone: tzinfo | None) -> list[Section]:
     who = names.whole(staff.staff_id)
     sentences = [
         f"Services: {staff.services}, of them {staff.signed} signed, {staff.drafts} in draft, {staff.missing} without "
@@ -152,7 +152,7 @@ def _sections(staff: StaffReview, names: Names) -> list[Section]:
     if staff.late:
         late = Table(
             headings=("Service ended", "Note", "Recorded as signed", "Verdict in force"),
-            rows=tuple(_late_row(note) for note in staff.late),
+            rows=tuple(_late_row(note, zone) for note in staff.late),
         )
         sections.append(Section(title=f"Not in time, {who}", table=late))
     if staff.restated:
@@ -177,11 +177,11 @@ def _verdict(v: Rated) -> str:
     return f"{v.rule_id} {reading}: {OUTCOMES[v.outcome]}, due {when(datetime.fromisoformat(v.due))}"
 
 
-def _late_row(note: LateNote) -> tuple[str, ...]:
+def _late_row(note: LateNote, zone: tzinfo | None) -> tuple[str, ...]:
     ended = datetime.fromisoformat(note.service_ended_at)
     signed = note.state
     if note.signed_at is not None:
-        signed = when(datetime.fromisoformat(note.signed_at).astimezone(ended.tzinfo))
+        signed = when(datetime.fromisoformat(note.signed_at).astimezone(zone))
     before = {was.rule_id: was for was in note.restated_from}
     verdicts = "; ".join(
         _verdict(v) + (f" (restated: it was {OUTCOMES[before[v.rule_id].outcome]})" if v.rule_id in before else "")
