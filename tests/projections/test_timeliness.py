@@ -343,7 +343,7 @@ def test_more_time_granted_after_the_signature_restates(chart: Chart) -> None:
 
 def test_what_was_known_at_the_signature_restates_nothing(chart: Chart) -> None:
     chart.correct("2026-11-20 16:00", "2026-11-21 09:00").draft("2026-11-21 10:00")
-    chart.ask("2026-11-21 11:00").grant("2026-11-21 12:00").sign("2026-11-23 15:30")
+    chart.ask("2026-11-21 11:00").grant("2026-11-21 12:00").sign("2026-11-23 14:30")
     (staff,) = review([chart.row], (), at("2026-12-15 09:00"))
     assert staff.restated == ()
 

@@ -176,6 +176,38 @@ def test_a_correction_that_turns_the_verdict_is_told_with_the_headline(clinic: C
     assert clinic.trace(known=at("2026-11-24 09:00")).restated == ()
 
 
+def test_a_correction_just_before_the_signature_that_makes_the_outcome_is_told_with_the_headline(
+    clinic: Clinic,
+) -> None:
+    """The time had run out; the author moves the end of her service, and then signs in time."""
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.correct_end(at("2026-11-20 16:00"), at("2026-11-23 15:20"))
+    clinic.sign(at("2026-11-23 15:30"))
+    trace = clinic.trace()
+    one = next(found for found in trace.restated if found.rule_id == "PSC-13")
+    assert (one.by_first_end, one.outcome_then, one.outcome_now) == (True, "late", "on_time")
+    headline, told_why, *_ = answer(trace)
+    assert headline.startswith("On time (LATE by the end first recorded) under PSC-13")
+    assert told_why.startswith(
+        "Made by a correction before the signature: by the service's end first recorded, PSC-13 would be LATE, due Mon "
+        "2026-11-23 15:00 -08:00; as corrected it is on time, due Mon 2026-11-23 16:00 -08:00. Because of event "
+    )
+    assert "recorded Mon 2026-11-23 15:20 -08:00 by Ann Sample: Service corrected" in told_why
+    story = gather(clinic.recorder, clinic.read(clinic.officer), clinic.note)
+    standing = next(s for s in standings(story.service, (), clinic.clock.now()) if s.adopted)
+    assert standing.known_then is not None
+    assert standing.known_then.outcome == "late"
+
+
+def test_a_correction_before_the_signature_that_changes_no_outcome_is_not_in_the_headline(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-20 16:00"))
+    clinic.correct_end(at("2026-11-20 15:10"), at("2026-11-20 17:00"))
+    clinic.sign(at("2026-11-21 09:00"))
+    assert clinic.trace().restated == ()
+
+
 def test_more_time_granted_after_the_signature_is_restated(clinic: Clinic) -> None:
     clinic.serve(at("2026-11-20 15:00"))
     clinic.draft(at("2026-11-23 10:00"))

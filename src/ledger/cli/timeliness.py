@@ -109,7 +109,7 @@ def _page(month: str, as_at: datetime, found: tuple[StaffReview, ...], names: Na
     turned = sum(len(staff.restated) for staff in found)
     restated = (
         f"Restated: {'1 verdict' if turned == 1 else f'{turned} verdicts'}, turned by what was recorded after the note "
-        "was signed or the service had ended; each stands below, under Restated verdicts."
+        "was signed or the service had ended, or by a correction; each stands below, under Restated verdicts."
     )
     return Page(
         title=f"Review of note records, {month}",
@@ -157,7 +157,7 @@ def _sections(staff: StaffReview, names: Names, zone: tzinfo | None) -> list[Sec
         sections.append(Section(title=f"Not in time, {who}", table=late))
     if staff.restated:
         restated = Table(
-            headings=("Note", "As known when signed", "Restated", "Because"),
+            headings=("Note", "Before", "Restated", "Because"),
             rows=tuple(
                 (
                     one.note_id or f"none (contact {one.contact_id})",

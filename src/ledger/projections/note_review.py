@@ -14,7 +14,17 @@ import msgspec
 from ledger.policies.adoption import Adoption, adopted_calendar, adopted_readings, known_by
 from ledger.policies.deadline_rules import Rule, RuleBook, pick, pick_rating, rule_book, split_selector
 from ledger.policies.deadlines import program_calendar
-from ledger.projections.restating import Names, Turned, as_known, learned, settled_at, told_at, turned
+from ledger.projections.restating import (
+    Names,
+    Turned,
+    as_known,
+    learned,
+    moved_before,
+    settled_at,
+    told_at,
+    told_correction,
+    turned,
+)
 from ledger.projections.service_notes import Rated, ServiceNote, rate_note, to_rated
 
 #: What is not in time, in whole or in part.
@@ -30,7 +40,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     ``as_extended`` is false for a verdict whose extension is read otherwise than adopted: a what-if of a what-if.
     ``known_then`` is what the verdict in force was by what was known when the note was signed (a service without a
-    signed note: when it ended), where that was another.
+    signed note: when it ended), where that was another; or by the end first recorded, where a correction before the
+    signature made the outcome.
     """
 
     rated: Rated
@@ -80,7 +91,8 @@ class LateNote(msgspec.Struct, frozen=True, kw_only=True):
 class RestatedVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """A verdict in force that is another than it was when the note was signed, because of something recorded since.
 
-    ``then`` is the verdict by what was known then, ``now`` the one in force; ``because`` says what turned it, when it
+    ``then`` is the verdict by what was known then (where a correction before the signature made the outcome: by the
+    service's end first recorded), ``now`` the one in force; ``because`` says what turned it, when it
     was recorded, and by whom where it was a correction or a decision on more time (who adopted a policy, the trace
     says).
     """
@@ -131,16 +143,19 @@ def _turned(
 ) -> dict[str, tuple[Rated, Rated, Turned]]:
     """Of each rule in force, the verdict when it was settled, the one now, and what turned it; only where it turned."""
     note = row.note(row.note_id)
+    settled, before = settled_at(row, note), moved_before(row, note)
     since = [one.recorded_at for one in learned(row, note, adoptions, _zone(row, used))]
-    if not since:
-        return {}
 
-    def judge(at: str) -> dict[str, Rated]:
-        then = as_known(row, note, at)
+    def judge(at: str, end_at: str | None = None) -> dict[str, Rated]:
+        then = as_known(row, note, at, end_at=end_at)
         found = () if then.problem is not None else _standings(then, known_by(adoptions, at), as_at, used)
         return {standing.rated.rule_id: standing.rated for standing in found if standing.adopted}
 
-    return turned(judge, settled_at(row, note), since, _counted)
+    answer: dict[str, tuple[Rated, Rated, Turned]] = {}
+    if before:
+        ends = [one.recorded_at for one in before]
+        answer = turned(lambda end_at: judge(settled, end_at), "", ends, lambda verdict: verdict.outcome)
+    return answer | turned(judge, settled, since, _counted) if since else answer
 
 
 def _counted(verdict: Rated) -> object:
@@ -249,7 +264,9 @@ def _restated(
 ) -> Iterator[RestatedVerdict]:
     used = rule_book()
     zone = _zone(row, used)
-    told = learned(row, row.note(row.note_id), adoptions, zone, name)
+    note = row.note(row.note_id)
+    told = [told_correction(one, zone, name) for one in moved_before(row, note)]
+    told += learned(row, note, adoptions, zone, name)
     for then, now, by in _turned(row, adoptions, as_at, used).values():
         yield RestatedVerdict(
             client_id=row.client_id,

@@ -2,7 +2,8 @@
 
 A verdict is settled by what was known when the note was signed (without a signature: when the service ended). What is
 recorded afterwards may turn it: a correction of the service's end, a decision on more time, a reading or a calendar
-adopted or retired with effect from an earlier day. The monthly review and the trace ask here, so that they agree.
+adopted or retired with effect from an earlier day. A correction from before the signature was known at it; where it is
+what makes the outcome, that is told all the same. The monthly review and the trace ask here, so that they agree.
 Sources: design §1.2 (two times) and §1.9 (a changed rule never rewrites silently what was decided before).
 """
 
@@ -51,13 +52,15 @@ def settled_at(row: ServiceNote, note: NoteFacts | None) -> str:
     return to_text(datetime.fromisoformat(first))
 
 
-def as_known(row: ServiceNote, note: NoteFacts | None, at: str) -> ServiceNote:
+def as_known(row: ServiceNote, note: NoteFacts | None, at: str, *, end_at: str | None = None) -> ServiceNote:
     """The service as it was known at a time (stored form), with this note's requests as they then stood.
 
+    With ``end_at`` its end is the one that was recorded by that time instead.
     An unsigned note keeps its requests: more time given before the signature is the ordinary course, and turns nothing
     that was settled.
     """
-    ended = next((one.ended_before for one in row.corrections if one.recorded_at > at), row.ended_at)
+    until = at if end_at is None else end_at
+    ended = next((one.ended_before for one in row.corrections if one.recorded_at > until), row.ended_at)
     notes = row.notes
     if note is not None and note.signature is not None:
         requests = tuple(_then(request, at) for request in note.requests if request.requested_at <= at)
@@ -66,6 +69,14 @@ def as_known(row: ServiceNote, note: NoteFacts | None, at: str) -> ServiceNote:
     if ended == row.ended_at and notes == row.notes:
         return row
     return settled(msgspec.structs.replace(row, ended_at=ended, notes=notes))
+
+
+def moved_before(row: ServiceNote, note: NoteFacts | None) -> tuple[Correction, ...]:
+    """The corrections that moved the service's end before the note was signed; none without a signature."""
+    if note is None or note.signature is None:
+        return ()
+    signed_at = note.signature.signed_at
+    return tuple(one for one in row.corrections if one.recorded_at <= signed_at)
 
 
 def _then(request: Request, at: str) -> Request:
@@ -81,11 +92,7 @@ def learned(
 ) -> tuple[Learned, ...]:
     """Everything recorded since the verdict was settled that may turn it, in order. Times in words are in ``zone``."""
     since = settled_at(row, note)
-    found = [
-        Learned(recorded_at=one.recorded_at, words=_corrected(one, zone, name))
-        for one in row.corrections
-        if one.recorded_at > since
-    ]
+    found = [told_correction(one, zone, name) for one in row.corrections if one.recorded_at > since]
     if note is not None and note.signature is not None:
         found += [
             Learned(recorded_at=request.decided_at, words=_decided(request, name))
@@ -133,9 +140,11 @@ def told_at(recorded_at: str, zone: str) -> str:
     return moment(in_zone(from_text(recorded_at), zone))
 
 
-def _corrected(one: Correction, zone: str, name: Names) -> str:
+def told_correction(one: Correction, zone: str, name: Names = str) -> Learned:
+    """A correction of the service's end in words."""
     before, after = (moment(in_zone(datetime.fromisoformat(end), zone)) for end in (one.ended_before, one.ended_after))
-    return f"{name(one.corrected_by)} corrected the service's end from {before} to {after} ({one.reason})"
+    words = f"{name(one.corrected_by)} corrected the service's end from {before} to {after} ({one.reason})"
+    return Learned(recorded_at=one.recorded_at, words=words)
 
 
 def _decided(request: Request, name: Names) -> str:

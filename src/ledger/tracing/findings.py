@@ -98,7 +98,8 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 class Restated(msgspec.Struct, frozen=True, kw_only=True):
     """A verdict in force that is another than by what was known at ``known_at``: the signature, or the service's end.
 
-    ``events`` are the numbers of the events that turned it since, ``because`` tells of each.
+    ``events`` are the numbers of the events that turned it since, ``because`` tells of each. ``by_first_end``: a
+    correction before the signature made the outcome; ``…_then`` is by the service's end first recorded.
     """
 
     rule_id: str
@@ -111,6 +112,7 @@ class Restated(msgspec.Struct, frozen=True, kw_only=True):
     due_now: datetime
     events: tuple[int, ...]
     because: tuple[Cause, ...]
+    by_first_end: bool = False
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -95,6 +95,12 @@ def _restated_sentence(trace: Trace, one: Restated) -> str:
         f"event {cause.event}, recorded {when(cause.recorded_at)} by {cause.actor_name}: {cause.words}"
         for cause in one.because
     )
+    if one.by_first_end:
+        return (
+            f"Made by a correction before the signature: by the service's end first recorded, {one.rule_id} would be "
+            f"{OUTCOMES[one.outcome_then]}, due {when(one.due_then)}; as corrected it is {OUTCOMES[one.outcome_now]}, "
+            f"due {when(one.due_now)}. Because of {ended(because)}"
+        )
     return (
         f"Restated: by what was known when {moment} ({when(one.known_at)}), {one.rule_id} was "
         f"{as_then}{OUTCOMES[one.outcome_then]}, due {when(one.due_then)}. Now it is {as_now}{same}, due "
@@ -123,7 +129,9 @@ def _verdict_sentence(trace: Trace, opinion: Opinion) -> str:
     outcome = OUTCOMES[opinion.outcome]
     if (one := trace.turned(opinion)) is not None:
         same = one.outcome_then == one.outcome_now
-        outcome += " (restated)" if same else f" (restated: it was {OUTCOMES[one.outcome_then]})"
+        was = f"{OUTCOMES[one.outcome_then]} by the end first recorded" if one.by_first_end else ""
+        was = was or f"restated: it was {OUTCOMES[one.outcome_then]}"
+        outcome += " (restated)" if same else f" ({was})"
     return f"{outcome[0].upper()}{outcome[1:]} under {rule}. {_due(opinion)}; {signed}."
 
 
