@@ -324,3 +324,22 @@ def test_a_rebuild_is_refused_while_somebody_is_at_it(agency: Agency, monkeypatc
     assert isinstance(done.exception, BeingRebuilt)
     assert f"process {os.getpid()} on" in str(done.exception)
     assert agency.run("rebuild", "billing").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("days", "blamed"),
+    [
+        (("--from", "2099-01-05"), "--from: it lies after 2025-12-01"),
+        (("--from", "2025-11-10", "--to", "2025-11-03"), "--to: it lies before --from"),
+        (("--from", "2099-01-05", "--to", "2098-01-05"), "--to: it lies before --from"),
+    ],
+    ids=" ".join,
+)
+def test_of_two_days_that_do_not_fit_the_one_that_was_given_is_blamed(
+    tmp_path: Path, days: tuple[str, ...], blamed: str
+) -> None:
+    agency = Agency(f"sqlite:///{tmp_path / 'ledger.db'}")
+    known = ("--as-known-at", "2025-12-01T17:00:00Z")
+    done = agency.run("supervision", *days, *known)
+    assert isinstance(done.exception, BadInput)
+    assert str(done.exception).startswith(blamed)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from ledger.aggregates.client_events import ClientRegistered, DiagnosisRecorded
 from ledger.aggregates.contact import ContactRecorded, Group
-from ledger.aggregates.note_events import CitedPlan, NoteContent, NoteDrafted, NoteSigned
+from ledger.aggregates.note_events import CitedPlan, NoteContent, NoteContentWritten, NoteDrafted, NoteSigned
 from ledger.aggregates.staff import PersonName, ScheduleSet, StaffRegistered
 from ledger.aggregates.vocabulary import Event
 from ledger.clock import to_text
@@ -88,7 +88,7 @@ class Story:
         event = ContactRecorded(**values)
         return self.happened(contact, event, key=event.client_id)
 
-    def drafted(self, contact: str, note: str | None = None) -> Story:
+    def drafted(self, contact: str, note: str | None = None, content: NoteContent | None = None) -> Story:
         """A note of a service, as its facts stand in the log."""
         facts = self.facts(contact)
         event = NoteDrafted(
@@ -99,9 +99,15 @@ class Story:
             document="progress_note",
             service_started_at=facts.started_at,
             service_ended_at=facts.ended_at,
-            content=NoteContent(),
+            content=content or NoteContent(),
         )
         return self.happened(note or f"note-of-{contact}", event, key=facts.client_id)
+
+    def written(self, contact: str, content: NoteContent, note: str | None = None) -> Story:
+        """The draft of a service is rewritten."""
+        client = self.facts(contact).client_id
+        event = NoteContentWritten(client_id=client, contact_id=contact, content=content)
+        return self.happened(note or f"note-of-{contact}", event, key=client)
 
     def signed(self, contact: str, note: str | None = None, **facts: Any) -> Story:
         """The note of a service is signed by an MHRS; ``facts`` replace what the signature says."""

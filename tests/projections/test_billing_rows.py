@@ -9,7 +9,7 @@ import pytest
 from tests.projections.story import Story, a_group, pacific
 
 from ledger.aggregates.contact import ContactCorrected, ContactEnteredInError
-from ledger.aggregates.note_events import NoteCosigned, NoteEnteredInError
+from ledger.aggregates.note_events import NoteContent, NoteCosigned, NoteEnteredInError, ObjectiveReference
 from ledger.projections.billing import BillingRow, billing
 from ledger.projections.coverage import Coverage, coverage
 
@@ -227,3 +227,43 @@ def test_a_note_of_the_night_the_clocks_go_back_is_not_taken_for_a_changed_one()
     assert "times-changed-after-note" not in [flag.code for flag in row.flags]
     later = ContactCorrected(client_id="client-1", reason="ran late", ended_at=ended + timedelta(minutes=5))
     assert "times-changed-after-note" in [flag.code for flag in row_of(story.happened("c1", later)).flags]
+
+
+REASON = NoteContent(no_plan_reason="intake")
+OBJECTIVE = NoteContent(objectives=(ObjectiveReference(plan_id="plan-1", objective="o1", progress="more"),))
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "flagged"),
+    [
+        (NoteContent(), None, True),
+        (REASON, None, False),
+        (NoteContent(), REASON, False),
+        (REASON, NoteContent(no_plan_reason=" "), True),
+        (OBJECTIVE, NoteContent(), True),
+    ],
+)
+def test_a_plan_is_expected_unless_the_note_says_why_it_names_none(
+    first: NoteContent, then: NoteContent | None, flagged: bool
+) -> None:
+    story = Story().service("c1", "2025-11-04", 60).drafted("c1", content=first)
+    if then is not None:
+        story.written("c1", then)
+    row = row_of(story.signed("c1", cited_plans=()))
+    assert ("plan-expected" in [flag.code for flag in row.flags]) == flagged
+    assert row.status == "claimable"
+
+
+def test_a_draft_that_names_an_objective_is_not_told_to_name_one() -> None:
+    row = row_of(Story().service("c1", "2025-11-04", 60).drafted("c1", content=OBJECTIVE))
+    assert [flag.code for flag in row.flags] == []
+
+
+def test_a_row_names_a_rewriting_only_where_it_changed_the_row() -> None:
+    story = Story().service("c1", "2025-11-04", 60).drafted("c1")
+    story.written("c1", NoteContent(sections={"plan": "p"})).written("c1", REASON)
+    assert [event.type for event in row_of(story).events] == [
+        "contact.recorded",
+        "note.drafted",
+        "note.content_written",
+    ]

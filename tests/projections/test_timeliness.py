@@ -127,6 +127,10 @@ class Chart:
     def refuse(self, when: str, request: str = "r1") -> Chart:
         return self.add("note", ExtensionRefused(**OF, request_id=request, decided_by="sam"), when)
 
+    def correct(self, ended: str, when: str) -> Chart:
+        event = ContactCorrected(client_id="chart", reason="wrong clock", ended_at=at(ended))
+        return self.add("contact", event, when)
+
     @property
     def row(self) -> ServiceNote:
         found: ServiceNote = fold_all(timeliness, self.events)[("contact",)].row
@@ -283,7 +287,7 @@ def test_a_verdict_that_a_policy_recorded_after_the_signature_changed_is_restate
     assert (one.note_id, one.then.reading, one.then.outcome) == (row.note_id, "72-elapsed-hours", "late")
     assert (one.now.reading, one.now.outcome) == ("3-business-days", "on_time")
     assert one.because == (
-        "the agency adopted PSC-13 read as 3-business-days@1 from 2026-01-01, recorded 2026-12-01T17:00:00.000000Z",
+        "the agency adopted PSC-13 read as 3-business-days@1 from 2026-01-01, recorded Tue 1 Dec 2026 09:00 PST",
     )
     before = msgspec.structs.replace(later, recorded_at="2026-11-24T18:59:00.000000Z")
     (staff,) = review([row], (before,), at("2026-12-15 09:00"))
@@ -300,7 +304,75 @@ def test_a_retirement_recorded_after_the_signature_restates_too(chart: Chart) ->
     (staff,) = review([row], (ended,), at("2026-12-15 09:00"))
     (one,) = staff.restated
     assert (one.then.outcome, one.now.outcome) == ("on_time", "late")
-    assert "an end recorded 2026-12-01" in one.because[0]
+    assert one.because == (
+        "an end given to an adoption: the agency adopted PSC-13 read as 3-business-days@1 from 2026-01-01, until "
+        "2026-11-01 (not included), recorded Tue 1 Dec 2026 09:00 PST",
+    )
+
+
+def test_a_correction_after_the_signature_restates_with_whose_it_is(chart: Chart) -> None:
+    """Signed 30 minutes too late; the author then moves the service's end by an hour."""
+    chart.draft("2026-11-23 10:00").sign("2026-11-23 15:30")
+    chart.correct("2026-11-20 16:00", "2026-11-25 09:00")
+    (staff,) = review([chart.row], (), at("2026-12-15 09:00"), {"ann": "Ann Sample"}.__getitem__)
+    one = next(found for found in staff.restated if found.then.rule_id == "PSC-13")
+    assert (one.then.outcome, one.then.due) == ("late", "2026-11-23T15:00:00-08:00")
+    assert (one.now.outcome, one.now.due) == ("on_time", "2026-11-23T16:00:00-08:00")
+    assert one.because == (
+        "Ann Sample corrected the service's end from Fri 20 Nov 2026 15:00 PST to Fri 20 Nov 2026 16:00 PST (wrong "
+        "clock), recorded Wed 25 Nov 2026 09:00 PST",
+    )
+
+
+def test_a_late_note_that_was_on_time_is_marked_in_the_list_of_late_ones(chart: Chart) -> None:
+    chart.draft("2026-11-23 10:00").sign("2026-11-23 14:30")
+    chart.correct("2026-11-20 14:00", "2026-11-25 09:00")
+    (staff,) = review([chart.row], (), at("2026-12-15 09:00"))
+    (late,) = staff.late
+    assert {v.rule_id: v.outcome for v in late.verdicts} == {"PSC-13": "late", "PSC-14": "partial"}
+    assert {v.rule_id: v.outcome for v in late.restated_from} == {"PSC-13": "on_time", "PSC-14": "full"}
+
+
+def test_more_time_granted_after_the_signature_restates(chart: Chart) -> None:
+    chart.draft("2026-11-21 10:00").ask("2026-11-21 11:00").sign("2026-11-24 09:00").grant("2026-11-30 09:00")
+    (staff,) = review([chart.row], (), at("2026-12-15 09:00"))
+    (one,) = staff.restated
+    assert (one.then.rule_id, one.then.outcome, one.now.outcome) == ("PSC-13", "late", "on_time")
+    assert one.because == ("sam granted more time, recorded Mon 30 Nov 2026 09:00 PST",)
+
+
+def test_what_was_known_at_the_signature_restates_nothing(chart: Chart) -> None:
+    chart.correct("2026-11-20 16:00", "2026-11-21 09:00").draft("2026-11-21 10:00")
+    chart.ask("2026-11-21 11:00").grant("2026-11-21 12:00").sign("2026-11-23 14:30")
+    (staff,) = review([chart.row], (), at("2026-12-15 09:00"))
+    assert staff.restated == ()
+
+
+def test_a_correction_that_is_taken_back_leaves_the_verdict_that_was(chart: Chart) -> None:
+    chart.draft("2026-11-23 10:00").sign("2026-11-23 15:30")
+    chart.correct("2026-11-20 16:00", "2026-11-25 09:00").correct("2026-11-20 15:00", "2026-11-26 09:00")
+    (staff,) = review([chart.row], (), at("2026-12-15 09:00"))
+    assert staff.restated == ()
+
+
+def test_a_correction_that_put_off_what_was_overdue_is_restated_too(chart: Chart) -> None:
+    chart.correct("2026-11-24 15:00", "2026-11-24 16:00")
+    (staff,) = review([chart.row], (), at("2026-11-25 09:00"))
+    one = next(found for found in staff.restated if found.then.rule_id == "PSC-13")
+    assert (one.then.outcome, one.now.outcome) == ("overdue", "pending")
+
+
+def test_of_several_things_recorded_since_only_what_turned_the_verdict_is_named(chart: Chart) -> None:
+    """The second correction turns nothing under business days, which the policy recorded before it brought in."""
+    chart.draft("2026-11-23 10:00").sign("2026-11-24 09:00")
+    chart.correct("2026-11-20 16:00", "2026-12-03 09:00")
+    later = msgspec.structs.replace(
+        adoption("3-business-days", date(2026, 1, 1)), recorded_at="2026-12-01T17:00:00.000000Z"
+    )
+    (staff,) = review([chart.row], (later,), at("2026-12-15 09:00"))
+    one = next(found for found in staff.restated if found.then.rule_id == "PSC-13")
+    assert (one.then.outcome, one.now.outcome) == ("late", "on_time")
+    assert [told.partition(" PSC-13")[0] for told in one.because] == ["the agency adopted"]
 
 
 def test_the_month_counts_by_the_calendar_adopted_for_the_service_date() -> None:

@@ -24,12 +24,18 @@ from ledger.aggregates.note_events import (
 )
 from ledger.aggregates.policy import PolicyAdopted
 from ledger.aggregates.staff import EmploymentEnded, StaffRegistered, TimeOffCancelled, TimeOffRecorded
+from ledger.aggregates.utilisation_review import UtilisationReviewed
 from ledger.aggregates.vocabulary import event_types
 from ledger.application.commands import Ledger, Request, Result, Unit
 from ledger.clock import ManualClock
 from ledger.errors import BadInput
 from ledger.policies.calendar import calendar
 from ledger.policies.timeliness import Extension, Verdict, rate
+from ledger.projections.folding import fold_all
+from ledger.projections.policies import in_order, policies
+from ledger.projections.staffing import staffing
+from ledger.projections.utilisation import utilisation
+from ledger.projections.utilisation_summary import month_figures, month_summary
 from ledger.simulation import Options, Summary, simulate, stage, starting_clock
 from ledger.simulation.stage import Stage, UnexpectedRefusal
 from ledger.store.codec import read
@@ -349,3 +355,26 @@ def test_afterwards_commits_wait_for_the_disk_again(tmp_path: Path) -> None:
     with recorder.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
     recorder.engine.dispose()
+
+
+def test_every_review_freezes_what_the_view_showed_at_its_position(quarter: tuple[Summary, list[Recorded]]) -> None:
+    """Minutes, target and rating, by the view's own folds: also of those whom PSC-1 to PSC-5 are not for (PSC-5)."""
+    _, events = quarter
+    rated = Counter[str]()
+    for recorded in events:
+        review = recorded.event
+        if not isinstance(review, UtilisationReviewed):
+            continue
+        known = [one for one in events if one.row.position <= review.position]
+        members = {line.row.staff_id: line.row for line in fold_all(staffing, known).values()}
+        services = list(fold_all(utilisation, known).values())
+        adoptions = in_order(fold_all(policies, known).values())
+        month = month_summary(members[review.staff_id], services, adoptions, (), review.first_day, review.last_day)
+        shown = month_figures(month, review.first_day, review.last_day)
+        assert (review.billable_minutes, review.target_minutes, review.rating) == (
+            shown.billable_minutes,
+            shown.target_minutes,
+            shown.rating,
+        ), (members[review.staff_id].program, review.first_day)
+        rated[review.rating] += 1
+    assert set(rated) >= {"non", "full", "not_rated"}

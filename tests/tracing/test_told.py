@@ -50,6 +50,64 @@ def test_the_answer_names_the_rule_the_reading_the_clock_and_by_how_much(trace: 
     )
 
 
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        # The service ended on Friday 2026-11-20 at 15:00; Thanksgiving is the 26th.
+        ("2026-11-23 14:00", "Every other reading of PSC-14 says the same."),
+        (
+            "2026-11-23 16:00",
+            "The readings of PSC-14 disagree: not due yet (at best Full) under 3-calendar-days+5-business-days; not "
+            "due yet (at best Full) under 3-calendar-days+5-calendar-days; not due yet (at best Full) under "
+            "3-business-days+5-business-days; not due yet (at best Full) under 3-business-days+5-calendar-days.",
+        ),
+        (
+            "2026-11-26 09:00",
+            "The readings of PSC-14 disagree: OVERDUE (at best NON) under 72-elapsed-hours+5-calendar-days; OVERDUE "
+            "(at best NON) under 3-calendar-days+5-calendar-days; OVERDUE (at best NON) under "
+            "3-business-days+5-calendar-days.",
+        ),
+        ("2026-12-02 09:00", "Every other reading of PSC-14 says the same."),
+    ],
+)
+def test_readings_that_leave_an_unsigned_note_different_ratings_disagree(tmp_path: Path, now: str, said: str) -> None:
+    clinic = Clinic(f"sqlite:///{tmp_path / 'ledger.db'}")
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-21 10:00"))
+    clinic.clock.set(at(now))
+    trace = clinic.trace()
+    assert [sentence for sentence in answer(trace) if "PSC-14" in sentence][1:] == [said]
+    table = next(section.table for section in told(trace).sections if section.title == "Verdict under each reading")
+    assert table is not None
+    assert [row[3] for row in table.rows] == [o.said for o in trace.opinions]
+
+
+@pytest.mark.parametrize(
+    ("signed", "others"),
+    [
+        ("2026-11-23 14:00", ["Full"] * 5),
+        ("2026-11-23 16:00", ["Partial", "Full", "Full", "Full", "Full"]),
+        ("2026-11-25 23:00", ["Partial", "Partial", "Partial", "Full", "Full"]),
+        ("2026-11-26 09:00", ["NON", "Partial", "NON", "Partial", "NON"]),
+        ("2026-12-02 09:00", ["NON"] * 5),
+    ],
+)
+def test_what_is_said_of_the_other_readings_of_a_signed_note_is_what_they_say(
+    tmp_path: Path, signed: str, others: list[str]
+) -> None:
+    clinic = Clinic(f"sqlite:///{tmp_path / 'ledger.db'}")
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-21 10:00"))
+    clinic.sign(at(signed))
+    trace = clinic.trace()
+    mine, *rest = (o for o in trace.opinions if o.rule_id == "PSC-14")
+    assert (mine.adopted, [o.said for o in rest]) == (True, others)
+    _, said = (sentence for sentence in answer(trace) if "PSC-14" in sentence)
+    differ = [f"{o.said} under {o.reading}" for o in rest if o.said != mine.said]
+    same = "Every other reading of PSC-14 says the same."
+    assert said == (f"The readings of PSC-14 disagree: {'; '.join(differ)}." if differ else same)
+
+
 def test_the_text_tells_the_arithmetic_the_extension_and_the_change_of_daylight_saving(trace: Trace) -> None:
     text = as_text(told(trace))
     flat = " ".join(text.split())

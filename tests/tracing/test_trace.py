@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,14 @@ from ledger.consumers.rebuild import build_beside, compare, rows_of
 from ledger.consumers.runner import Runner
 from ledger.errors import NotFound
 from ledger.grants import NotGranted
+from ledger.projections.note_review import standings
 from ledger.projections.policies import policies
 from ledger.projections.timeliness import timeliness
 from ledger.store.codec import EnvelopeMapper
 from ledger.store.envelope import Context, Stamped
 from ledger.tracing.page import as_text
 from ledger.tracing.picture import trace_picture
-from ledger.tracing.story import chart_of_note
+from ledger.tracing.story import chart_of_note, gather
 from ledger.tracing.told import answer, told
 from ledger.tracing.trace import trace_note
 
@@ -136,7 +138,7 @@ def test_a_verdict_that_a_later_policy_changed_is_restated_with_what_it_was_and_
     (number,) = one.events
     assert trace.events[number - 1].type == "policy.adopted"
     said = " ".join(answer(trace))
-    assert "On time (restated) under PSC-13" in said
+    assert "On time (restated: it was LATE) under PSC-13" in said
     assert (
         "Restated: by what was known when the note was signed (Tue 2026-11-24 12:00 -08:00), PSC-13 was read as "
         "72-elapsed-hours: LATE, due Mon 2026-11-23 15:00 -08:00. Now it is read as 3-business-days: on time, due "
@@ -144,6 +146,106 @@ def test_a_verdict_that_a_later_policy_changed_is_restated_with_what_it_was_and_
     ) in said
     assert "recorded Tue 2026-12-01 09:00 -08:00 by system:setup" in said
     assert clinic.trace(known=at("2026-11-30 09:00")).restated == ()
+
+
+def test_a_correction_that_turns_the_verdict_is_told_with_the_headline(clinic: Clinic) -> None:
+    """The author signed half an hour too late, then moved the end of her service by an hour."""
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.sign(at("2026-11-23 15:30"))
+    assert clinic.trace().restated == ()
+    clinic.correct_end(at("2026-11-20 16:00"), at("2026-11-25 09:00"))
+    trace = clinic.trace()
+    one = next(found for found in trace.restated if found.rule_id == "PSC-13")
+    assert (one.outcome_then, one.due_then) == ("late", at("2026-11-23 15:00"))
+    assert (one.outcome_now, one.due_now) == ("on_time", at("2026-11-23 16:00"))
+    (cause,) = one.because
+    assert (cause.actor_id, cause.recorded_at) == (clinic.author, at("2026-11-25 09:00"))
+    assert trace.events[cause.event - 1].type == "contact.corrected"
+    headline, restated, *_ = answer(trace)
+    assert headline.startswith("On time (restated: it was LATE) under PSC-13 (the employer's rule)")
+    assert restated == (
+        "Restated: by what was known when the note was signed (Mon 2026-11-23 15:30 -08:00), PSC-13 was LATE, due Mon "
+        "2026-11-23 15:00 -08:00. Now it is on time, due Mon 2026-11-23 16:00 -08:00. Because of event "
+        f"{cause.event}, recorded Wed 2026-11-25 09:00 -08:00 by Ann Sample: Service corrected: ended_at = Fri "
+        "2026-11-20 16:00 -08:00. Reason: wrong day."
+    )
+    drawing = trace_picture(trace)
+    assert drawing is not None
+    assert "Mon 2026-11-23 16:00 -08:00 on time (was LATE)" in "".join(drawing.itertext())
+    assert clinic.trace(known=at("2026-11-24 09:00")).restated == ()
+
+
+def test_a_correction_just_before_the_signature_that_makes_the_outcome_is_told_with_the_headline(
+    clinic: Clinic,
+) -> None:
+    """The time had run out; the author moves the end of her service, and then signs in time."""
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    clinic.correct_end(at("2026-11-20 16:00"), at("2026-11-23 15:20"))
+    clinic.sign(at("2026-11-23 15:30"))
+    trace = clinic.trace()
+    one = next(found for found in trace.restated if found.rule_id == "PSC-13")
+    assert (one.by_first_end, one.outcome_then, one.outcome_now) == (True, "late", "on_time")
+    headline, told_why, *_ = answer(trace)
+    assert headline.startswith("On time (LATE by the end first recorded) under PSC-13")
+    assert told_why.startswith(
+        "Made by a correction before the signature: by the service's end first recorded, PSC-13 would be LATE, due Mon "
+        "2026-11-23 15:00 -08:00; as corrected it is on time, due Mon 2026-11-23 16:00 -08:00. Because of event "
+    )
+    assert "recorded Mon 2026-11-23 15:20 -08:00 by Ann Sample: Service corrected" in told_why
+    story = gather(clinic.recorder, clinic.read(clinic.officer), clinic.note)
+    standing = next(s for s in standings(story.service, (), clinic.clock.now()) if s.adopted)
+    assert standing.known_then is not None
+    assert standing.known_then.outcome == "late"
+
+
+def test_a_correction_before_the_signature_that_changes_no_outcome_is_not_in_the_headline(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-20 16:00"))
+    clinic.correct_end(at("2026-11-20 15:10"), at("2026-11-20 17:00"))
+    clinic.sign(at("2026-11-21 09:00"))
+    assert clinic.trace().restated == ()
+
+
+def test_more_time_granted_after_the_signature_is_restated(clinic: Clinic) -> None:
+    clinic.serve(at("2026-11-20 15:00"))
+    clinic.draft(at("2026-11-23 10:00"))
+    request = clinic.ask(at("2026-11-23 11:00"))
+    clinic.sign(at("2026-11-24 12:00"))
+    clinic.grant(request, at("2026-11-30 09:00"))
+    (one,) = clinic.trace().restated
+    assert (one.rule_id, one.outcome_then, one.outcome_now) == ("PSC-13", "late", "on_time")
+    (cause,) = one.because
+    assert (cause.actor_id, cause.words) == (clinic.supervisor, "More time granted by Sam Sample. Comment: agreed")
+
+
+def test_the_review_restates_what_the_trace_restates(clinic: Clinic) -> None:
+    """Corrections, a decision on more time, a reading and a calendar, all recorded after the signature."""
+    clinic.serve(at("2026-11-24 15:00"))
+    clinic.draft(at("2026-11-24 16:00"))
+    request = clinic.ask(at("2026-11-25 11:00"))
+    clinic.sign(at("2026-12-01 12:00"))
+    clinic.grant(request, at("2026-12-02 08:00"))
+    turns: list[Callable[[], None]] = [
+        lambda: clinic.adopt("PSC-13", "3-business-days", date(2026, 1, 1), at("2026-12-02 09:00")),
+        lambda: clinic.correct_end(at("2026-11-25 01:00"), at("2026-12-03 09:00")),
+        lambda: clinic.adopt(
+            "CALENDAR", "us-ca-agency-open-black-friday", date(2026, 11, 1), at("2026-12-04 09:00"), program="psc"
+        ),
+        lambda: clinic.correct_end(at("2026-11-24 15:00"), at("2026-12-05 09:00")),
+    ]
+    for turn in turns:
+        turn()
+        trace = clinic.trace()
+        story = gather(clinic.recorder, clinic.read(clinic.officer), clinic.note)
+        found = standings(story.service, story.steps[-1].adoptions, clinic.clock.now())
+        then = {s.rated.rule_id: s.known_then for s in found if s.known_then is not None}
+        assert then, "nothing is restated: this case shows nothing"
+        # A rating's second limit moves with the calendar alone: the trace tells that as well.
+        told = {one.rule_id: (one.outcome_then, one.due_then) for one in trace.restated}
+        for rule_id, was in then.items():
+            assert told[rule_id] == (was.outcome, datetime.fromisoformat(was.due))
 
 
 def test_a_policy_adopted_before_the_signature_restates_nothing(clinic: Clinic) -> None:

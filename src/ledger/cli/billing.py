@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 
+from ledger.cli.chart_page import at, by_the_server
 from ledger.cli.known import Known, fold_until, known_at, parked_keys, parked_words, refuse_future
 from ledger.cli.named import Id, check_known
 from ledger.cli.page import Block, Page, Section, as_html, check_target, write_whole
 from ledger.cli.period import Month, Span
 from ledger.cli.session import Moment, Session, Shown, pass_session, to_json
+from ledger.clock import from_text
 from ledger.errors import BadInput
 from ledger.grants import Grant
 from ledger.printable import safe
-from ledger.projections.billing import BillingRow
+from ledger.projections.billing import BillingRow, EventReference
 from ledger.projections.billing import billing as billing_view
 from ledger.projections.billing_page import (
     Change,
@@ -130,9 +133,9 @@ def rows(
         grant,
         data,
         _Told(
-            title=_changes_title(span, changed_since),
+            title=_changes_title(span, changed_since, session.ledger.zone),
             heading="What changed, and by which events",
-            entries=list(_change_lines(changes, staff)),
+            entries=list(_change_lines(changes, staff, session.ledger.zone)),
             what="",
             parked=parked,
             empty="nothing has changed",
@@ -186,7 +189,7 @@ def _emit_rows(
         grant,
         data,
         _Told(
-            title=_rows_title(span, as_known_at),
+            title=_rows_title(span, as_known_at, session.ledger.zone),
             heading="Day, time, client, code, units, minutes, place, signer",
             columns=f"{'day':10} {'time':11} {'client':8} {'code':11} {'units':>5} {'min':>4} {'at':2}  signer",
             entries=[_service_lines(service, staff) for service in services],
@@ -298,8 +301,9 @@ class _Told:
         )
 
 
-def _rows_title(span: Span, as_known_at: datetime | None) -> str:
-    return f"Billing rows of {span.name}" + (f", as known at {as_known_at.isoformat()}" if as_known_at else "")
+def _rows_title(span: Span, as_known_at: datetime | None, zone: ZoneInfo) -> str:
+    known = f", as known at {at(as_known_at.astimezone(zone))}" if as_known_at else ""
+    return f"Billing rows of {span.name}{known}"
 
 
 def _proposed(services: Sequence[Service]) -> list[str]:
@@ -324,7 +328,7 @@ def _times(row: BillingRow) -> str:
     begun, ended = (datetime.fromisoformat(text) for text in (row.started_at, row.ended_at))
     if begun.utcoffset() == ended.utcoffset():
         return f"{begun:%H:%M}-{ended:%H:%M}"
-    return " to ".join(at.timetz().isoformat("minutes") for at in (begun, ended))
+    return " to ".join(moment.timetz().isoformat("minutes") for moment in (begun, ended))
 
 
 def _service_lines(service: Service, staff: dict[str, StaffMember]) -> list[str]:
@@ -356,11 +360,11 @@ def _service_lines(service: Service, staff: dict[str, StaffMember]) -> list[str]
     return lines
 
 
-def _changes_title(span: Span, since: datetime | None) -> str:
-    return f"Billing rows of {span.name} that changed since {since.isoformat() if since else ''}"
+def _changes_title(span: Span, since: datetime | None, zone: ZoneInfo) -> str:
+    return f"Billing rows of {span.name} that changed since {at(since.astimezone(zone)) if since else ''}"
 
 
-def _change_lines(changes: Sequence[Change], staff: dict[str, StaffMember]) -> Iterator[list[str]]:
+def _change_lines(changes: Sequence[Change], staff: dict[str, StaffMember], zone: ZoneInfo) -> Iterator[list[str]]:
     """Each changed service in a line, and under it what changed and by which events."""
     for change in changes:
         shown = change.after or change.before
@@ -374,4 +378,8 @@ def _change_lines(changes: Sequence[Change], staff: dict[str, StaffMember]) -> I
         lines += [f"{one.field}: {one.before} -> {one.after}" for one in change.differences]
         if not change.own:
             lines.append("by events of the chart, of another service of the day, or of the agency's policy:")
-        yield [*lines, *(f"by {e.type} {e.event_id} at {e.recorded_at or 'a later time'}" for e in change.events)]
+        yield [*lines, *(f"by {e.type} {e.event_id}, recorded {_recorded(e, zone)}" for e in change.events)]
+
+
+def _recorded(event: EventReference, zone: ZoneInfo) -> str:
+    return by_the_server(from_text(event.recorded_at), zone) if event.recorded_at else "at a later time"

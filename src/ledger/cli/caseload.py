@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import click
@@ -22,6 +23,9 @@ from ledger.projections.staffing import live_staff, staffing
 def caseload(session: Session, staff_id: str | None, program: str | None, day: date | None) -> None:
     """The caseload board of a day, with each worker's band (PSC-16, ECM-2, CSS-12).
 
+    Clients whose coordinator's employment had ended by that day stand first, as needing a new one: they are in
+    nobody's count.
+
     \b
     Examples:
       ledger --as STAFF caseload
@@ -34,20 +38,22 @@ def caseload(session: Session, staff_id: str | None, program: str | None, day: d
     with session.one_moment(view.caseload, staffing) as shown:
         charts = view.charts_on(shown.connection, day, staff_id, program)
         grant = session.grant(charts, "caseload", as_of=day, shown=shown)
-        rows = view.board(shown.connection, grant, day, staff_id, program)
-        names = Names({who: one.name for who, one in live_staff(shown.connection).items()})
+        board = view.board(shown.connection, grant, day, staff_id, program)
+        staff = live_staff(shown.connection)
+    names = Names({who: one.name for who, one in staff.items()})
+    rows, waiting = view.uncoordinated(board, staff, day)
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
         counts[row.staff_id, row.program] = counts.get((row.staff_id, row.program), 0) + 1
     bands = {who: band(who[1], count, day=day) for who, count in counts.items()}
 
     def text() -> str:
-        lines = [f"Caseload on {day}: {len(rows)} assignments"]
+        lines = [f"Caseload on {day}: {len(board)} assignments", *_waiting_lines(waiting, names)]
         for who in sorted(counts, key=lambda who: (names.known.get(who[0], ""), *who)):
-            staff, its_program = who
+            worker, its_program = who
             answer = bands[who]
             lines.append(
-                f"\n{names.whole(staff)}  {its_program}  {counts[who]} clients  "
+                f"\n{names.whole(worker)}  {its_program}  {counts[who]} clients  "
                 f"{answer.value} ({answer.low} to {answer.high})"
             )
             lines += [
@@ -62,15 +68,31 @@ def caseload(session: Session, staff_id: str | None, program: str | None, day: d
             "on": day,
             "workers": [
                 {
-                    "staff_id": staff,
-                    "name": names.known.get(staff),
+                    "staff_id": worker,
+                    "name": names.known.get(worker),
                     "program": its_program,
-                    "clients": counts[staff, its_program],
+                    "clients": counts[worker, its_program],
                     "band": answer,
                 }
-                for (staff, its_program), answer in sorted(bands.items(), key=lambda item: item[0])
+                for (worker, its_program), answer in sorted(bands.items(), key=lambda item: item[0])
             ],
-            "assignments": rows,
+            "needs_coordinator": waiting,
+            "assignments": board,
         },
         text,
     )
+
+
+def _waiting_lines(waiting: Sequence[view.Uncoordinated], names: Names) -> list[str]:
+    """Whose clients need a new coordinator, and since when."""
+    lines: list[str] = []
+    if waiting:
+        clients = len({one.assignment.client_id for one in waiting})
+        lines.append(f"\nNEED A NEW COORDINATOR: {'1 client' if clients == 1 else f'{clients} clients'}")
+    for one in waiting:
+        row = one.assignment
+        lines.append(
+            f"  {row.client_id}  {row.program}  still with {names(row.staff_id)}, whose employment ended on "
+            f"{one.employment_ended_on}" + ("" if row.lead else "  (second)")
+        )
+    return lines

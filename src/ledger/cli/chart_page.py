@@ -60,16 +60,28 @@ def at(moment: datetime) -> str:
     return moment.isoformat(sep=" ", timespec="minutes")
 
 
-def trace_line(verb: str, trace: Trace, names: Names) -> str:
-    """Who did what when, at both times, by which event."""
+def by_the_server(recorded: datetime, zone: ZoneInfo) -> str:
+    """When the server recorded something, to the second, on the agency's clock and with its offset."""
+    return recorded.astimezone(zone).isoformat(sep=" ", timespec="seconds")
+
+
+@dataclass
+class Told(Names):
+    """How a page is told: by name, and on the agency's clock."""
+
+    zone: ZoneInfo = field(kw_only=True)
+
+
+def trace_line(verb: str, trace: Trace, names: Told) -> str:
+    """Who did what when, at both times, by which event; what a person said keeps the offset they meant."""
     held = f", {trace.credential}" if trace.credential else ""
     return (
-        f"{verb} by {names(trace.actor)}, {trace.role}{held}, {at(trace.occurred_at)}; "
-        f"recorded {trace.recorded_at:%Y-%m-%d %H:%M:%S}Z as {trace.event_id} (position {trace.position})"
+        f"{verb} by {names(trace.actor)}, {trace.role}{held}, {at(trace.occurred_at)}; recorded "
+        f"{by_the_server(trace.recorded_at, names.zone)} as {trace.event_id} (position {trace.position})"
     )
 
 
-def _traced(item: Item, names: Names) -> list[str]:
+def _traced(item: Item, names: Told) -> list[str]:
     lines = [trace_line("recorded", item.first, names)]
     if item.last is not item.first:
         lines.append(trace_line(f"last changed ({item.last.type})", item.last, names))
@@ -84,10 +96,10 @@ def _moment_facts(chart_id: str, position: int, as_of: Any) -> list[tuple[str, s
 
 
 def chart_page(
-    chart: Chart, names: Names, lines: Sequence[TimelineEvent] | None, access_id: str, zone: ZoneInfo
+    chart: Chart, known_names: Names, lines: Sequence[TimelineEvent] | None, access_id: str, zone: ZoneInfo
 ) -> Page:
     """The chart as a page: services most recent first, everything else in the order it was recorded."""
-    known = chart.as_known_at
+    known, names = chart.as_known_at, Told(known_names.known, zone=zone)
     facts = [
         *_moment_facts(chart.chart_id, chart.position, chart.as_of),
         ("As known at", "now" if known is None else f"{at(known)} ({at(known.astimezone(zone))} in the agency)"),
@@ -117,7 +129,7 @@ def chart_page(
     return Page(title, facts, sections, _checked(checked.events, chart.position, checked.signatures))
 
 
-def _client(chart: Chart, names: Names) -> Iterable[Block]:
+def _client(chart: Chart, names: Told) -> Iterable[Block]:
     client = chart.client
     if client is None:
         return
@@ -132,12 +144,12 @@ def _client(chart: Chart, names: Names) -> Iterable[Block]:
     yield Block(str(d.name), [*lines, *_traced(client, names)])
 
 
-def _episode(item: Any, names: Names) -> Block:
+def _episode(item: Any, names: Told) -> Block:
     ended = f" to {item.closed.closed_on} ({item.closed.reason})" if item.closed else ", open"
     return Block(f"{item.opened.program}, from {item.opened.opened_on}{ended}", _traced(item, names))
 
 
-def _coordinator(item: Any, names: Names) -> Block:
+def _coordinator(item: Any, names: Told) -> Block:
     ended = f" to {item.released.last_day} ({item.released.reason})" if item.released else ", current"
     lead = "lead" if item.assigned.lead else "second"
     who = names(item.assigned.staff_id)
@@ -145,13 +157,13 @@ def _coordinator(item: Any, names: Names) -> Block:
     return Block(heading, _traced(item, names))
 
 
-def _diagnosis(item: Any, names: Names) -> Block:
+def _diagnosis(item: Any, names: Told) -> Block:
     ended = f", resolved {item.resolved.resolved_on}" if item.resolved else ""
     heading = f"{item.recorded.code} {item.recorded.display}, onset {item.recorded.onset}{ended}"
     return Block(heading, [f"code system: {item.recorded.system}", *_traced(item, names)])
 
 
-def _plan(plan: Plan, names: Names) -> Iterable[Block]:
+def _plan(plan: Plan, names: Told) -> Iterable[Block]:
     state = f"version {plan.in_force} in force" if plan.in_force else "no version in force"
     if plan.ended:
         state = f"ended, last day {plan.ended.event.last_day} ({plan.ended.event.reason})"
@@ -160,7 +172,7 @@ def _plan(plan: Plan, names: Names) -> Iterable[Block]:
         yield _plan_version(version, names)
 
 
-def _plan_version(version: PlanVersion, names: Names) -> Block:
+def _plan_version(version: PlanVersion, names: Told) -> Block:
     force = version.put_in_force
     since = f"in force from {force.event.effective_from}" if force else "not signed"
     lines = [trace_line("written", version.written, names)]
@@ -192,7 +204,7 @@ def _plan_version(version: PlanVersion, names: Names) -> Block:
     return Block(f"Version {version.number}, {since}", lines)
 
 
-def _services(chart: Chart, names: Names) -> list[Block]:
+def _services(chart: Chart, names: Told) -> list[Block]:
     """Contacts with their notes, the most recent service first; a note whose contact is not shown stands by itself."""
     of_contact: dict[str, list[Note]] = {}
     for note in chart.notes:
@@ -208,7 +220,7 @@ def _services(chart: Chart, names: Names) -> list[Block]:
     return [block for _, blocks in groups for block in blocks]
 
 
-def _contact(contact: Contact, names: Names) -> Block:
+def _contact(contact: Contact, names: Told) -> Block:
     f = contact.facts
     wrong = f" ENTERED IN ERROR: {contact.in_error}" if contact.in_error is not None else ""
     lines = [
@@ -226,7 +238,7 @@ def _contact(contact: Contact, names: Names) -> Block:
     return Block(heading, lines, [("outcome", f.outcome)] if f.outcome else [])
 
 
-def _note(note: Note, names: Names) -> Block:
+def _note(note: Note, names: Told) -> Block:
     document = documents().get(note.drafted.document)
     title = document.title if document else note.drafted.document
     wrong = f": {note.in_error}" if note.in_error is not None else ""
@@ -263,7 +275,7 @@ def _note(note: Note, names: Names) -> Block:
     return Block(f"{title} {note.note_id}: {note.status.upper()}{wrong}", lines, texts)
 
 
-def _extension(extension: Extension, names: Names) -> Iterable[str]:
+def _extension(extension: Extension, names: Told) -> Iterable[str]:
     yield trace_line(f"more time asked for ({extension.requested.event.reason})", extension.requested.by, names)
     if extension.granted:
         yield trace_line("more time granted", extension.granted.by, names)
@@ -271,7 +283,7 @@ def _extension(extension: Extension, names: Names) -> Iterable[str]:
         yield trace_line("more time refused", extension.refused.by, names)
 
 
-def _dispute(dispute: Dispute, names: Names) -> Block:
+def _dispute(dispute: Dispute, names: Told) -> Block:
     state = dispute.decided.event.outcome if dispute.decided else "open"
     texts = [("claim", dispute.opened.claim)]
     texts += [(trace_line(f"evidence ({e.event.kind})", e.by, names), e.event.text) for e in dispute.evidence]
@@ -283,13 +295,13 @@ def _dispute(dispute: Dispute, names: Names) -> Block:
     return Block(f"Dispute about note {dispute.opened.note_id}: {state}", _traced(dispute, names), texts)
 
 
-def _other(item: Other, names: Names) -> Block:
+def _other(item: Other, names: Told) -> Block:
     lines = [trace_line(f"{words(entry.event)} ({entry.by.type})", entry.by, names) for entry in item.entries]
     return Block(f"{item.kind} {item.stream_id}", lines)
 
 
-def _timeline_line(line: TimelineEvent, names: Names) -> Block:
-    recorded = f"{from_text(line.recorded_at):%Y-%m-%d %H:%M:%S}Z"
+def _timeline_line(line: TimelineEvent, names: Told) -> Block:
+    recorded = by_the_server(from_text(line.recorded_at), names.zone)
     return Block(
         f"{line.position:>6}  {recorded}  {line.said}",
         [
@@ -312,8 +324,9 @@ _ONE = {
 }
 
 
-def diff_page(diff: ChartDiff, names: Names, said: dict[str, str], access_id: str, zone: ZoneInfo) -> Page:
+def diff_page(diff: ChartDiff, known_names: Names, said: dict[str, str], access_id: str, zone: ZoneInfo) -> Page:
     """The difference as a story: each item, each event that touched it in turn, and what it changed."""
+    names = Told(known_names.known, zone=zone)
     until = "now" if diff.until is None else at(diff.until.astimezone(zone))
     facts = [
         *_moment_facts(diff.chart_id, diff.until_position, diff.as_of),
@@ -330,7 +343,7 @@ def diff_page(diff: ChartDiff, names: Names, said: dict[str, str], access_id: st
     return Page("Changes on a chart", facts, sections, checked)
 
 
-def _change(change: ItemChange, names: Names, said: dict[str, str]) -> Block:
+def _change(change: ItemChange, names: Told, said: dict[str, str]) -> Block:
     lines: list[str] = []
     for trace in change.events:
         lines.append(trace_line(f"{said.get(trace.event_id, trace.type)}:", trace, names))

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ledger.aggregates.access import Question
-from ledger.cli.chart_page import Names, at, count
+from ledger.cli.chart_page import Names, at, by_the_server, count
 from ledger.cli.page import Block, Page, Section, as_text
+from ledger.clock import from_text
 from ledger.proof.between import Word
 
 
@@ -85,9 +86,9 @@ def page_of(data: Replayed, names: Names, zone: ZoneInfo, *, with_shown: bool = 
         ("This reading", f"{data.access_id} (recorded)"),
     ]
     sections = [
-        Section("How it was made", [Block(line) for line in _made(data)], "not recorded"),
+        Section("How it was made", [Block(line) for line in _made(data, zone)], "not recorded"),
         Section("What differs, or is not known", [Block(line) for line in data.differs], "nothing"),
-        Section("Proof", [Block(line) for line in _proof(data)]),
+        Section("Proof", [Block(line) for line in _proof(data, zone)]),
         Section("Charts shown", [_chart(chart) for chart in data.charts], "no chart"),
     ]
     if data.shown is None:
@@ -103,38 +104,38 @@ def as_words(data: Replayed, names: Names, zone: ZoneInfo) -> str:
     return told if data.shown is None else f"{told}\nWHAT WAS SHOWN, TO THE BYTE\n{data.shown}"
 
 
-def _made(data: Replayed) -> list[str]:
+def _made(data: Replayed, zone: ZoneInfo) -> list[str]:
     question = data.question
     if question is None:
         return []
     views = ", ".join(f"{name} (version {version})" for name, version in question.views.items()) or "none: the log"
     return [
         f"ledger {question.command} {' '.join(question.options)}".rstrip(),
-        f"as {question.form}, in {question.zone}, asked at {question.asked_at.isoformat()}",
+        f"as {question.form}, in {question.zone}, asked at {by_the_server(question.asked_at, zone)}",
         f"views: {views}",
         f"as at position {question.position}, by release {question.release}",
     ]
 
 
-def _proof(data: Replayed) -> list[str]:
+def _proof(data: Replayed, zone: ZoneInfo) -> list[str]:
     return [
         f"{count(data.events_checked, 'event')} of these charts and of the access hold against their leaf hashes",
         f"leaf hash of the access: {data.replayed.leaf}",
-        *_covered("the access event", data.access_covered),
-        *(_covered("the events shown", data.shown_covered) if data.charts or data.shown_covered else []),
+        *_covered("the access event", data.access_covered, zone),
+        *(_covered("the events shown", data.shown_covered, zone) if data.charts or data.shown_covered else []),
     ]
 
 
-def _covered(what: str, covered: Covered | None) -> list[str]:
+def _covered(what: str, covered: Covered | None, zone: ZoneInfo) -> list[str]:
     if covered is None:
         return [f"{what}: nothing is sealed over it yet (ledger seal)"]
     lines = [
         f"{what}: under the sealed checkpoint of {covered.size} events, root {covered.root}, "
-        f"sealed at {covered.sealed_at} by the agency's clock"
+        f"sealed at {by_the_server(from_text(covered.sealed_at), zone)} by the agency's clock"
     ]
     for word in covered.words:
         checked = "" if word.checked else "; not checked: give the keys with --trust"
-        lines.append(f"not after {word.at.isoformat()}, on the word of {word.name} ({word.whose}{checked})")
+        lines.append(f"not after {by_the_server(word.at, zone)}, on the word of {word.name} ({word.whose}{checked})")
     return lines
 
 

@@ -52,6 +52,8 @@ def supervision(
     zone = session.ledger.zone
     moment = as_known_at or session.ledger.clock.now()
     today = moment.astimezone(zone).date()
+    if last is None and first is not None and first > today:
+        raise BadInput(f"--from: it lies after {today}, where the weeks end without --to; name an earlier day, or --to")
     last = last or today
     first = first or last - timedelta(days=7 * _WEEKS)
     if first > last:

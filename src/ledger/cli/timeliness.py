@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 
 import click
 
@@ -63,7 +63,7 @@ def timeliness(
         names = Names({who: one.name for who, one in live_staff(shown.connection).items()})
     rows = [row for row in rows if program in (None, row.program)]
     as_at = as_known_at or session.now
-    found = review(rows, adoptions, as_at)
+    found = review(rows, adoptions, as_at, lambda who: names.known.get(who, who))
     local = as_at.astimezone(session.ledger.zone)
     session.emit(
         {
@@ -106,20 +106,28 @@ def _as_known(
 
 def _page(month: str, as_at: datetime, found: tuple[StaffReview, ...], names: Names) -> Page:
     services = sum(staff.services for staff in found)
+    turned = sum(len(staff.restated) for staff in found)
+    restated = (
+        f"Restated: {'1 verdict' if turned == 1 else f'{turned} verdicts'}, turned by what was recorded after the note "
+        "was signed or the service had ended, or by a correction; each stands below, under Restated verdicts."
+    )
     return Page(
         title=f"Review of note records, {month}",
         under=(f"As at {when(as_at)}. Per cent is of the services that are signed or whose time is up.",),
-        lead=(f"Services: {services}. Staff members: {len(found)}." if found else "No services in this month.",),
-        sections=tuple(section for staff in found for section in _sections(staff, names)),
+        lead=(
+            f"Services: {services}. Staff members: {len(found)}." if found else "No services in this month.",
+            *([restated] if turned else []),
+        ),
+        sections=tuple(section for staff in found for section in _sections(staff, names, as_at.tzinfo)),
     )
 
 
-def _sections(staff: StaffReview, names: Names) -> list[Section]:
+def _sections(staff: StaffReview, names: Names, zone: tzinfo | None) -> list[Section]:
     who = names.whole(staff.staff_id)
     sentences = [
         f"Services: {staff.services}, of them {staff.signed} signed, {staff.drafts} in draft, {staff.missing} without "
         "a note." + (f" In error, out of account: {staff.in_error} more." if staff.in_error else ""),
-        *([f"Restated since: {len(staff.restated)} verdicts, listed below."] if staff.restated else []),
+        *([f"Restated since, and listed below: {len(staff.restated)}."] if staff.restated else []),
         *staff.problems,
     ]
     table = Table(
@@ -144,12 +152,12 @@ def _sections(staff: StaffReview, names: Names) -> list[Section]:
     if staff.late:
         late = Table(
             headings=("Service ended", "Note", "Recorded as signed", "Verdict in force"),
-            rows=tuple(_late_row(note) for note in staff.late),
+            rows=tuple(_late_row(note, zone) for note in staff.late),
         )
         sections.append(Section(title=f"Not in time, {who}", table=late))
     if staff.restated:
         restated = Table(
-            headings=("Note", "As known when signed", "Restated", "Because"),
+            headings=("Note", "Before", "Restated", "Because"),
             rows=tuple(
                 (
                     one.note_id or f"none (contact {one.contact_id})",
@@ -169,10 +177,14 @@ def _verdict(v: Rated) -> str:
     return f"{v.rule_id} {reading}: {OUTCOMES[v.outcome]}, due {when(datetime.fromisoformat(v.due))}"
 
 
-def _late_row(note: LateNote) -> tuple[str, ...]:
+def _late_row(note: LateNote, zone: tzinfo | None) -> tuple[str, ...]:
     ended = datetime.fromisoformat(note.service_ended_at)
     signed = note.state
     if note.signed_at is not None:
-        signed = when(datetime.fromisoformat(note.signed_at).astimezone(ended.tzinfo))
-    verdicts = "; ".join(_verdict(verdict) for verdict in note.verdicts)
+        signed = when(datetime.fromisoformat(note.signed_at).astimezone(zone))
+    before = {was.rule_id: was for was in note.restated_from}
+    verdicts = "; ".join(
+        _verdict(v) + (f" (restated: it was {OUTCOMES[before[v.rule_id].outcome]})" if v.rule_id in before else "")
+        for v in note.verdicts
+    )
     return when(ended), note.note_id or f"none (contact {note.contact_id})", signed, verdicts

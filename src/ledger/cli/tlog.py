@@ -81,7 +81,8 @@ def export(session: Session, out: Path, vkey: str | None, entries: bool, key_fil
     """Write the sealed log as files: `checkpoint`, `tile/…` and `vkey`, in the layout of c2sp.org/tlog-tiles.
 
     Any web server can serve the folder. Entries name charts, people and times, never content: they are for those who
-    may know of every event, and writing them is recorded first, as one access that names their positions.
+    may know of every event, and writing them is recorded first, as an access to every chart they name, with their
+    positions.
     --no-entries leaves hashes alone, which tell nothing and prove as much.
 
     \b
@@ -96,7 +97,9 @@ def export(session: Session, out: Path, vkey: str | None, entries: bool, key_fil
         session.actor  # noqa: B018 - refuse before any work when nobody says who reads
 
     def opening(first: int, last: int) -> None:
-        session.grant([], f"tlog export of the entries of positions {first} to {last}")
+        charts = session.recorder.charts_between(first, last)
+        resource = f"tlog export of the entries of positions {first} to {last}"
+        session.open(charts, resource, stands=(last, {}))
 
     with session.progress("Exporting", session.recorder.head()) as advance:
         done = export_log(session.recorder, out, public, entries=entries, progress=advance, opening=opening)

@@ -29,7 +29,7 @@ from ledger.kafka.identity import READING, Identity, TopicRemade
 from ledger.kafka.membership import Membership
 from ledger.kafka.outage import Outage
 from ledger.kafka.place import End, end_of, lacks
-from ledger.kafka.wire import TopicMoved, moved_message, to_message
+from ledger.kafka.wire import Message, TopicMoved, moved_message, sound_message
 from ledger.store.database import check_store
 from ledger.store.recorder import Recorder
 
@@ -115,28 +115,50 @@ class Sender:
             raise
 
     def send_batch(self) -> int:
-        """Send the next events in one transaction; returns how many. Raises ``Fenced`` when another has taken over."""
-        rows = self._recorder.read_log(self.position, self._batch)
-        if not rows:
+        """Send the next events in one transaction; returns how many. Raises ``Fenced`` when another has taken over.
+
+        Raises ``IntegrityFault`` at an event that is not what was recorded, or is missing; those before it are sent.
+        """
+        messages = self._sound_messages()
+        if not messages:
             return 0
-        sent = []
         with self._transaction():
-            for row in rows:
-                message = to_message(row, self.partitions)
-                sent.append(
-                    self._producer.send(
-                        self._settings.topic,
-                        value=message.value,
-                        key=message.key,
-                        headers=message.headers,
-                        partition=message.partition,
-                        timestamp_ms=message.timestamp_ms,
-                    )
+            sent = [
+                self._producer.send(
+                    self._settings.topic,
+                    value=message.value,
+                    key=message.key,
+                    headers=message.headers,
+                    partition=message.partition,
+                    timestamp_ms=message.timestamp_ms,
                 )
+                for message in messages
+            ]
         for future in sent:
             future.get(timeout=0)  # the commit has flushed them; a failed one would raise here
-        self.position = rows[-1].position
-        return len(rows)
+        self.position += len(messages)
+        return len(messages)
+
+    def _sound_messages(self) -> list[Message]:
+        """The next events, each held against its leaf hash and its place, as far as the first that does not hold.
+
+        They are all made before the transaction begins, so that none stays open over a fault.
+        """
+        messages: list[Message] = []
+        due = self.position
+        try:
+            for row in self._recorder.read_log(self.position, self._batch):
+                due += 1
+                if row.position != due:
+                    raise IntegrityFault(
+                        f"log position {due} is missing from the store: {row.event_id} follows at {row.position}; "
+                        "compare with a backup, and run: ledger verify"
+                    )
+                messages.append(sound_message(row, self.partitions))
+        except IntegrityFault:
+            if not messages:
+                raise
+        return messages
 
     def send_until(self, position: int, progress: Callable[[int], None] | None = None) -> None:
         """Send until the topic has everything up to a position of the store."""

@@ -60,16 +60,16 @@ def known_by(adoptions: Iterable[Adoption], at: str) -> tuple[Adoption, ...]:
 
 def learned_since(
     adoptions: Iterable[Adoption], at: str, rules: Container[str], program: str, service_date: date
-) -> tuple[str, ...]:
-    """What was recorded after a time (UTC text) about how these rules are read on an earlier date, in words."""
+) -> tuple[tuple[str, str], ...]:
+    """What was recorded after a time (UTC text) on how these rules are read on an earlier date: when, and in words."""
     said = []
     for one in adoptions:
         if one.rule_id not in rules or one.program not in (None, program) or one.effective_from > service_date:
             continue
         if one.recorded_at > at:
-            said.append(f"{one.words()}, recorded {one.recorded_at}")
+            said.append((one.recorded_at, one.words()))
         elif one.retired_recorded_at > at and one.retired_on is not None and one.retired_on <= service_date:
-            said.append(f"{one.words()}, an end recorded {one.retired_recorded_at}")
+            said.append((one.retired_recorded_at, f"an end given to an adoption: {one.words()}"))
     return tuple(said)
 
 

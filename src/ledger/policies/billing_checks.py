@@ -200,12 +200,19 @@ def requirement_checks(facts: ServiceFacts, system: DeliverySystem | None) -> tu
     if system is None:
         words = f"no delivery system {facts.system} in {facts.state} on {facts.service_date.isoformat()}"
         return (Found("system-unknown", words),)
-    return _requirement(facts.state, facts.system, facts.program, missing, facts.service_date)
+    # A reason meets what is expected of a note (PSC-10), not what a delivery system requires of a claim.
+    excused: tuple[RequiredField, ...] = ("plan",) if facts.plan_reason_given else ()
+    return _requirement(facts.state, facts.system, facts.program, missing, excused, facts.service_date)
 
 
 @lru_cache(maxsize=8192)
 def _requirement(
-    state: str, system_id: str, program: str, missing: tuple[RequiredField, ...], day: date
+    state: str,
+    system_id: str,
+    program: str,
+    missing: tuple[RequiredField, ...],
+    excused: tuple[RequiredField, ...],
+    day: date,
 ) -> tuple[Found, ...]:
     system = delivery_system(state, system_id, day)
     if system is None:  # never: the caller has found it
@@ -224,7 +231,7 @@ def _requirement(
     }
     found += [Found(*names[field], source) for field in system.requires if field in missing]
     for field in system.expects:
-        if field in missing:
+        if field in missing and field not in excused:
             found.append(Found(names[field][0].replace("-missing", "-expected"), names[field][1]))
     return tuple(found)
 

@@ -62,6 +62,7 @@ class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str | None = None  # shared by the services of one group session
     diagnoses: tuple[str, ...] = ()
     plan_linked: bool = False
+    plan_reason_given: bool = False  # the note says why it names no objective (intake, crisis)
     cosign_needed: bool = False
     cosign_present: bool = False
     entered_in_error: bool = False

@@ -323,6 +323,11 @@ def rate_month(
     )
 
 
+def nearest_minute(minutes: Fraction) -> int:
+    """Minutes as a reviewed summary freezes them (PSC-5): to the nearest minute, half a minute upwards."""
+    return int(minutes + Fraction(1, 2))
+
+
 def rate_month_every_reading(
     month: date,
     billable: int,

@@ -14,7 +14,14 @@ from typing import Any, Literal, cast
 import msgspec
 
 from ledger.aggregates.contact import ContactCorrected, ContactEnteredInError, ContactRecorded, corrected_fields
-from ledger.aggregates.note_events import NoteCosigned, NoteDrafted, NoteEnteredInError, NoteSigned
+from ledger.aggregates.note_events import (
+    NoteContent,
+    NoteContentWritten,
+    NoteCosigned,
+    NoteDrafted,
+    NoteEnteredInError,
+    NoteSigned,
+)
 from ledger.policies.billing import BillingLine, Block, ServiceFacts, SignerFacts, claim_line
 from ledger.policies.billing_programs import code_of, cosign_needed, finding, local_time, program_zone
 from ledger.policies.credentials import Credential
@@ -44,7 +51,7 @@ def reference(happened: Happened[Any]) -> EventReference:
 
 
 class NoteFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What billing needs of one note: the service it was drafted for, and who signed it under what, if anybody did."""
+    """What billing needs of one note: its service, its relation to the plan, and who signed it, if anybody, and how."""
 
     note_id: str
     started_at: datetime
@@ -55,6 +62,7 @@ class NoteFacts(msgspec.Struct, frozen=True, kw_only=True):
     taxonomy: str | None = None
     signed_at: str | None = None
     cites_plan: bool = False
+    gives_reason: bool = False
     cosigned: bool = False
     in_error: bool = False
 
@@ -109,7 +117,7 @@ class BillingRow(msgspec.Struct, frozen=True, kw_only=True):
 
 billing = Projection(
     "billing",
-    2,
+    3,
     BillingRow,
     key=("contact_id",),
     indexes=(("service_day",), ("staff_id", "service_day"), ("client_id", "service_day")),
@@ -188,6 +196,7 @@ def facts_of(
         session_id=row.group_id,
         diagnoses=own or tuple(code for code in diagnoses if not code.isdigit()),
         plan_linked=note is not None and note.cites_plan,
+        plan_reason_given=note is not None and note.gives_reason,
         cosign_needed=cosign_needed(row.state, row.system, note.credential if note else None, day),
         cosign_present=note is not None and note.cosigned,
         entered_in_error=row.in_error,
@@ -331,8 +340,25 @@ def contact_in_error(row: BillingRow | None, happened: Happened[ContactEnteredIn
 @billing.on(NoteDrafted, keys=_by_contact)
 def drafted(row: BillingRow | None, happened: Happened[NoteDrafted], key: Key) -> BillingRow:
     row, event = _known(row), happened.event
-    note = NoteFacts(note_id=happened.stream_id, started_at=event.service_started_at, ended_at=event.service_ended_at)
+    note = NoteFacts(
+        note_id=happened.stream_id,
+        started_at=event.service_started_at,
+        ended_at=event.service_ended_at,
+        **_relation(event.content),
+    )
     return _with(row, happened, notes=(*row.notes, note))
+
+
+@billing.on(NoteContentWritten, keys=_by_contact)
+def written(row: BillingRow | None, happened: Happened[NoteContentWritten], key: Key) -> BillingRow:
+    """The draft was rewritten; the row names the event only where it changed the relation to the plan."""
+    changed = _noted(row, happened, **_relation(happened.event.content))
+    return changed if row is None or changed.notes != row.notes else row
+
+
+def _relation(content: NoteContent) -> dict[str, Any]:
+    """How a note's content stands to the plan: an objective that it names, or why it names none (PSC-10)."""
+    return {"cites_plan": bool(content.objectives), "gives_reason": bool((content.no_plan_reason or "").strip())}
 
 
 @billing.on(NoteSigned, keys=_by_contact)
@@ -365,6 +391,6 @@ def _noted(row: BillingRow | None, happened: Happened[Any], **changes: Any) -> B
     row = _known(row)
     note_id = happened.stream_id
     if not any(note.note_id == note_id for note in row.notes):
-        raise LookupError("a note was signed that was not drafted")
+        raise LookupError("a note of this contact that was not drafted")
     notes = [msgspec.structs.replace(note, **changes) if note.note_id == note_id else note for note in row.notes]
     return _with(row, happened, notes=tuple(notes))

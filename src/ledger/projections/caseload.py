@@ -5,6 +5,7 @@ One row an assignment, so that the board of any date can be shown. Sources: PSC-
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, or_, select
 from ledger.aggregates.client_events import CoordinatorAssigned, CoordinatorReleased
 from ledger.grants import Grant
 from ledger.projections.base import Happened, Key, Projection
+from ledger.projections.staffing import StaffMember
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +29,14 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     last_day: str | None
     lead: bool
     end_reason: str | None
+
+
+class Uncoordinated(msgspec.Struct, frozen=True, kw_only=True):
+    """An assignment that lasts though its coordinator's employment has ended: the client needs a new coordinator."""
+
+    assignment: Assignment
+    name: str
+    employment_ended_on: str
 
 
 caseload = Projection("caseload", 1, Assignment, key=("assignment_id",), indexes=(("staff_id",), ("client_id",)))
@@ -70,6 +80,24 @@ def board(
     for row in rows:
         grant.check(row.client_id)
     return rows
+
+
+def uncoordinated(
+    rows: Sequence[Assignment], staff: Mapping[str, StaffMember], day: date
+) -> tuple[list[Assignment], list[Uncoordinated]]:
+    """Of a day's assignments, those of people who work here on it, and those of people who no longer do.
+
+    The latter are nobody's caseload; they last until the client is given to somebody else. Source: PSC-16, ECM-1.
+    """
+    here: list[Assignment] = []
+    gone: list[Uncoordinated] = []
+    for row in rows:
+        member = staff.get(row.staff_id)
+        if member is None or member.last_day is None or day.isoformat() <= member.last_day:
+            here.append(row)
+        else:
+            gone.append(Uncoordinated(assignment=row, name=member.name, employment_ended_on=member.last_day))
+    return here, gone
 
 
 def _on(statement: Any, day: date, staff_id: str | None, program: str | None) -> Any:

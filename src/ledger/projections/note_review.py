@@ -11,10 +11,20 @@ from datetime import date, datetime
 
 import msgspec
 
-from ledger.clock import to_text
-from ledger.policies.adoption import Adoption, adopted_calendar, adopted_readings, known_by, learned_since
-from ledger.policies.calendar import CALENDAR_RULE
+from ledger.policies.adoption import Adoption, adopted_calendar, adopted_readings, known_by
 from ledger.policies.deadline_rules import Rule, RuleBook, pick, pick_rating, rule_book, split_selector
+from ledger.policies.deadlines import program_calendar
+from ledger.projections.restating import (
+    Names,
+    Turned,
+    as_known,
+    learned,
+    moved_before,
+    settled_at,
+    told_at,
+    told_correction,
+    turned,
+)
 from ledger.projections.service_notes import Rated, ServiceNote, rate_note, to_rated
 
 #: What is not in time, in whole or in part.
@@ -30,7 +40,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     ``as_extended`` is false for a verdict whose extension is read otherwise than adopted: a what-if of a what-if.
     ``known_then`` is what the verdict in force was by what was known when the note was signed (a service without a
-    signed note: when it ended), where that was another.
+    signed note: when it ended), where that was another; or by the end first recorded, where a correction before the
+    signature made the outcome.
     """
 
     rated: Rated
@@ -58,7 +69,10 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LateNote(msgspec.Struct, frozen=True, kw_only=True):
-    """A service whose note was not in time under an adopted reading. Without ``note_id`` there is no note at all."""
+    """A service whose note was not in time under an adopted reading. Without ``note_id`` there is no note at all.
+
+    ``restated_from`` are the verdicts that were others by what was known when the note was signed, as they were then.
+    """
 
     client_id: str
     contact_id: str
@@ -69,14 +83,18 @@ class LateNote(msgspec.Struct, frozen=True, kw_only=True):
     service_ended_at: str
     signed_at: str | None
     verdicts: tuple[Rated, ...]
+    restated_from: tuple[Rated, ...]
     late_reason: str | None
     late_entry: str | None
 
 
 class RestatedVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict in force that is another than it was when the note was signed, because a policy was recorded since.
+    """A verdict in force that is another than it was when the note was signed, because of something recorded since.
 
-    ``then`` is the verdict by what was known then, ``now`` the one in force; ``because`` says what was recorded.
+    ``then`` is the verdict by what was known then (where a correction before the signature made the outcome: by the
+    service's end first recorded), ``now`` the one in force; ``because`` says what turned it, when it
+    was recorded, and by whom where it was a correction or a decision on more time (who adopted a policy, the trace
+    says).
     """
 
     client_id: str
@@ -113,32 +131,39 @@ def standings(
         return ()
     used, known = book or rule_book(), tuple(adoptions)
     now = _standings(row, known, as_at, used)
-    since = settled_at(row)
-    if not _learned(row, known):
-        return now
-    then = {s.rated.rule_id: s.rated for s in _standings(row, known_by(known, since), as_at, used) if s.adopted}
+    then = {rule_id: was for rule_id, (was, _, _) in _turned(row, known, as_at, used).items()}
     return tuple(
-        msgspec.structs.replace(s, known_then=then.get(s.rated.rule_id))
-        if s.adopted and then.get(s.rated.rule_id) != s.rated
-        else s
+        msgspec.structs.replace(s, known_then=then[s.rated.rule_id]) if s.adopted and s.rated.rule_id in then else s
         for s in now
     )
 
 
-def settled_at(row: ServiceNote) -> str:
-    """Since when a verdict on the service could be known: the signature, or the end of a service without one."""
+def _turned(
+    row: ServiceNote, adoptions: tuple[Adoption, ...], as_at: datetime, used: RuleBook
+) -> dict[str, tuple[Rated, Rated, Turned]]:
+    """Of each rule in force, the verdict when it was settled, the one now, and what turned it; only where it turned."""
     note = row.note(row.note_id)
-    if note is not None and note.signature is not None:
-        return note.signature.signed_at
-    return to_text(datetime.fromisoformat(row.ended_at))
+    settled, before = settled_at(row, note), moved_before(row, note)
+    since = [one.recorded_at for one in learned(row, note, adoptions, _zone(row, used))]
+
+    def judge(at: str, end_at: str | None = None) -> dict[str, Rated]:
+        then = as_known(row, note, at, end_at=end_at)
+        found = () if then.problem is not None else _standings(then, known_by(adoptions, at), as_at, used)
+        return {standing.rated.rule_id: standing.rated for standing in found if standing.adopted}
+
+    answer: dict[str, tuple[Rated, Rated, Turned]] = {}
+    if before:
+        ends = [one.recorded_at for one in before]
+        answer = turned(lambda end_at: judge(settled, end_at), "", ends, lambda verdict: verdict.outcome)
+    return answer | turned(judge, settled, since, _counted) if since else answer
 
 
-def _learned(row: ServiceNote, adoptions: tuple[Adoption, ...]) -> tuple[str, ...]:
-    """What was recorded since then about the rules that govern this service, or about its calendar."""
-    day = date.fromisoformat(row.service_day)
-    rules, ratings = rule_book().governing(row.document, row.program, day)
-    concerned = {CALENDAR_RULE, *(rule.id for rule in rules), *(rating.id for rating in ratings)}
-    return learned_since(adoptions, settled_at(row), concerned, row.program, day)
+def _counted(verdict: Rated) -> object:
+    return verdict.reading, verdict.extension_reading, verdict.policy_version, verdict.outcome, verdict.due
+
+
+def _zone(row: ServiceNote, used: RuleBook) -> str:
+    return program_calendar(row.program, None, book=used).zone
 
 
 def _standings(
@@ -176,19 +201,24 @@ def _versions_of_the_day(adopted: Mapping[str, str], day: date, book: RuleBook) 
     return True
 
 
-def review(rows: Sequence[ServiceNote], adoptions: Iterable[Adoption], as_at: datetime) -> tuple[StaffReview, ...]:
-    """The review of these services, one entry for each staff member, as known at ``as_at``. Source: PSC-15."""
+def review(
+    rows: Sequence[ServiceNote], adoptions: Iterable[Adoption], as_at: datetime, name: Names = str
+) -> tuple[StaffReview, ...]:
+    """The review of these services, one entry for each staff member, as known at ``as_at``. Source: PSC-15.
+
+    ``name`` gives the name of a staff member for the words that say who turned a verdict.
+    """
     known = tuple(adoptions)
     staff = sorted({row.staff_id for row in rows})
-    return tuple(_review_one(who, [row for row in rows if row.staff_id == who], known, as_at) for who in staff)
+    return tuple(_review_one(who, [row for row in rows if row.staff_id == who], known, as_at, name) for who in staff)
 
 
 def _review_one(
-    staff_id: str, rows: Sequence[ServiceNote], adoptions: tuple[Adoption, ...], as_at: datetime
+    staff_id: str, rows: Sequence[ServiceNote], adoptions: tuple[Adoption, ...], as_at: datetime, name: Names
 ) -> StaffReview:
     counted = [row for row in rows if row.in_error is None]
     rated = [(row, standings(row, adoptions, as_at)) for row in counted]
-    late = (_late(row, [found.rated for found in verdicts if found.adopted]) for row, verdicts in rated)
+    late = (_late(row, [found for found in verdicts if found.adopted]) for row, verdicts in rated)
     return StaffReview(
         staff_id=staff_id,
         services=len(counted),
@@ -198,13 +228,18 @@ def _review_one(
         in_error=len(rows) - len(counted),
         tallies=_tallies(rated),
         late=tuple(found for found in late if found is not None),
-        restated=tuple(found for row, verdicts in rated for found in _restated(row, verdicts, adoptions)),
+        restated=tuple(
+            found
+            for row, verdicts in rated
+            if any(standing.known_then is not None for standing in verdicts)
+            for found in _restated(row, adoptions, as_at, name)
+        ),
         problems=tuple(f"contact {row.contact_id}: {row.problem}" for row in counted if row.problem is not None),
     )
 
 
-def _late(row: ServiceNote, adopted: Sequence[Rated]) -> LateNote | None:
-    late = tuple(verdict for verdict in adopted if verdict.outcome in LATE_OUTCOMES)
+def _late(row: ServiceNote, adopted: Sequence[Standing]) -> LateNote | None:
+    late = tuple(standing for standing in adopted if standing.rated.outcome in LATE_OUTCOMES)
     if not late:
         return None
     note = row.note(row.note_id)
@@ -217,25 +252,32 @@ def _late(row: ServiceNote, adopted: Sequence[Rated]) -> LateNote | None:
         state=row.state,
         service_ended_at=row.ended_at,
         signed_at=row.signed_at,
-        verdicts=late,
+        verdicts=tuple(standing.rated for standing in late),
+        restated_from=tuple(standing.known_then for standing in late if standing.known_then is not None),
         late_reason=note.signature.late_reason if note and note.signature else None,
         late_entry=note.late_entry if note else None,
     )
 
 
 def _restated(
-    row: ServiceNote, verdicts: Sequence[Standing], adoptions: tuple[Adoption, ...]
+    row: ServiceNote, adoptions: tuple[Adoption, ...], as_at: datetime, name: Names
 ) -> Iterator[RestatedVerdict]:
-    for found in verdicts:
-        if found.known_then is not None:
-            yield RestatedVerdict(
-                client_id=row.client_id,
-                contact_id=row.contact_id,
-                note_id=row.note_id,
-                then=found.known_then,
-                now=found.rated,
-                because=_learned(row, adoptions),
-            )
+    used = rule_book()
+    zone = _zone(row, used)
+    note = row.note(row.note_id)
+    told = [told_correction(one, zone, name) for one in moved_before(row, note)]
+    told += learned(row, note, adoptions, zone, name)
+    for then, now, by in _turned(row, adoptions, as_at, used).values():
+        yield RestatedVerdict(
+            client_id=row.client_id,
+            contact_id=row.contact_id,
+            note_id=row.note_id,
+            then=then,
+            now=now,
+            because=tuple(
+                f"{one.words}, recorded {told_at(one.recorded_at, zone)}" for one in told if one.recorded_at in by.at
+            ),
+        )
 
 
 def _tallies(rated: Sequence[tuple[ServiceNote, Sequence[Standing]]]) -> tuple[Tally, ...]:

@@ -61,6 +61,17 @@ class NoteFacts(msgspec.Struct, frozen=True, kw_only=True):
     in_error: str | None = None
 
 
+class Correction(msgspec.Struct, frozen=True, kw_only=True):
+    """A correction that moved the end of the service, from which every deadline counts; ends are ISO text as meant."""
+
+    event_id: str
+    recorded_at: str
+    corrected_by: str
+    reason: str
+    ended_before: str
+    ended_after: str
+
+
 class Due(msgspec.Struct, frozen=True, kw_only=True):
     """A deadline of the service under one reading of one rule; ``due`` is ISO text in the agency's zone."""
 
@@ -91,7 +102,8 @@ class ServiceNote(msgspec.Struct, frozen=True, kw_only=True):
     ``state`` is ``missing``, ``draft`` or ``signed``, for the note that stands (``note_id``): the first one signed
     that is not in error, or else the last draft. ``policy_due``, ``extension_due`` and ``state_due`` go by the rules'
     default readings, ``dues`` holds every reading. ``earliest_day`` and ``latest_day`` bound the service dates it
-    ever had. ``problem`` says why no rule could be applied (a program or a year that the rule book does not know).
+    ever had. ``corrections`` are those that moved its end, in order. ``problem`` says why no rule could be applied (a
+    program or a year that the rule book does not know).
     """
 
     contact_id: str
@@ -115,6 +127,7 @@ class ServiceNote(msgspec.Struct, frozen=True, kw_only=True):
     in_error: str | None = None
     problem: str | None = None
     notes: tuple[NoteFacts, ...] = ()
+    corrections: tuple[Correction, ...] = ()
     dues: tuple[Due, ...] = ()
     verdicts: tuple[Rated, ...] = ()
 

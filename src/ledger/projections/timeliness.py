@@ -34,11 +34,20 @@ from ledger.policies.deadlines import Limit, in_zone, instant, limits_for, progr
 from ledger.policies.documents import contact_kinds
 from ledger.policies.rulings import Ruling, questions
 from ledger.projections.base import Happened, Key, Projection
-from ledger.projections.service_notes import Due, NoteFacts, Request, ServiceNote, Signature, ruled, rulings_on
+from ledger.projections.service_notes import (
+    Correction,
+    Due,
+    NoteFacts,
+    Request,
+    ServiceNote,
+    Signature,
+    ruled,
+    rulings_on,
+)
 
 timeliness = Projection(
     "timeliness",
-    1,
+    2,
     ServiceNote,
     key=("contact_id",),
     indexes=(("client_id",), ("staff_id", "service_day"), ("service_day",)),
@@ -155,7 +164,20 @@ def contact_corrected(row: ServiceNote | None, happened: Happened[ContactCorrect
     row, event = _known(row, happened), happened.event
     if event.started_at is not None:
         row = msgspec.structs.replace(row, started_at=event.started_at.isoformat())
-    return row if event.ended_at is None else _ended(row, event.ended_at)
+    if event.ended_at is None:
+        return row
+    before, row = row, _ended(row, event.ended_at)
+    if instant(datetime.fromisoformat(before.ended_at)) == instant(event.ended_at):
+        return row
+    correction = Correction(
+        event_id=happened.event_id,
+        recorded_at=happened.recorded_at,
+        corrected_by=happened.recorded.row.actor,
+        reason=event.reason,
+        ended_before=before.ended_at,
+        ended_after=row.ended_at,
+    )
+    return msgspec.structs.replace(row, corrections=(*row.corrections, correction))
 
 
 @timeliness.on(ContactEnteredInError, keys=lambda h: [(h.stream_id,)])

@@ -13,6 +13,7 @@ from fractions import Fraction
 import msgspec
 
 from ledger.policies.adoption import Adoption
+from ledger.policies.productivity import nearest_minute
 from ledger.projections.base import Line
 from ledger.projections.staffing import StaffMember
 from ledger.projections.utilisation import Review, UtilisedService
@@ -166,7 +167,7 @@ def _figures(adopted: Verdict, first: date, last: date) -> Figures:
         first_day=first,
         last_day=last,
         billable_minutes=adopted.billable_minutes,
-        target_minutes=_nearest(Fraction(adopted.target_minutes)),
+        target_minutes=nearest_minute(Fraction(adopted.target_minutes)),
         rating=adopted.value,
     )
 
@@ -177,7 +178,7 @@ def week_figures(week: Week) -> Figures:
         first_day=week.week_of,
         last_day=week.week_of + timedelta(days=6),
         billable_minutes=week.billable_minutes,
-        target_minutes=_nearest(Fraction(week.target_minutes)),
+        target_minutes=nearest_minute(Fraction(week.target_minutes)),
         rating="not_rated",
     )
 
@@ -219,7 +220,3 @@ def _restated(
 
 def _waiting(services: Services) -> list[UtilisedService]:
     return [line.row for line in services if line.row.billable and not line.row.counted and not line.row.in_error]
-
-
-def _nearest(minutes: Fraction) -> int:
-    return int(minutes + Fraction(1, 2))

@@ -131,6 +131,8 @@ class NoteFile:
     ended_at: datetime
     direct: int
     billable: bool
+    #: Whether its minutes count as billable time in its program once it is signed (PSC-1).
+    counts: bool = False
     note_id: str = ""
     #: Part of the told story, which decides what becomes of it.
     told: bool = False
@@ -195,7 +197,7 @@ class Agency:
 
     def credit(self, note: NoteFile, sign: int) -> None:
         """Count (or take back) a signed note's minutes in its month."""
-        if note.billable:
+        if note.counts:
             day = self.days.date_of(note.started_at).replace(day=1)
             self.billable[note.author.id, day] += sign * note.direct
 

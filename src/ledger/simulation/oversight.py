@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from functools import partial
-from math import ceil
 
 from ledger.aggregates.dispute import AddEvidence, DecideDispute, OpenDispute
 from ledger.aggregates.supervision import (
@@ -14,7 +13,7 @@ from ledger.aggregates.supervision import (
 )
 from ledger.aggregates.utilisation_review import ReviewUtilisation
 from ledger.application.reading import open_charts
-from ledger.policies.productivity import Workday, rate_month
+from ledger.policies.productivity import Workday, nearest_minute, productivity_rules, rate_month
 from ledger.simulation.agency import ASSOCIATES, Agency, NoteFile, Worker, hours, minutes
 from ledger.simulation.changes import CHANGED, policy_change_on
 from ledger.simulation.days import DAY, span
@@ -122,7 +121,10 @@ def _review_utilisation(agency: Agency, worker: Worker, month: date, last: date)
         if worker.week[day.weekday()]
     ]
     billable = agency.billable[worker.id, month]
-    rating = rate_month(month, billable, workdays, hired_on=worker.hired_on, left_on=worker.last_day)
+    target, rating = 0, "not_rated"
+    if worker.program in productivity_rules(month).target.programs:
+        rated = rate_month(month, billable, workdays, hired_on=worker.hired_on, left_on=worker.last_day)
+        target, rating = nearest_minute(rated.target_minutes), rated.value
     agency.stage.ledger.flush()
     command = ReviewUtilisation(
         review_id=agency.stage.ids.new(),
@@ -130,8 +132,8 @@ def _review_utilisation(agency: Agency, worker: Worker, month: date, last: date)
         first_day=month,
         last_day=last,
         billable_minutes=billable,
-        target_minutes=ceil(rating.target_minutes),
-        rating=rating.value,
+        target_minutes=target,
+        rating=rating,
         position=agency.stage.ledger.recorder.sequence(),
     )
     agency.stage.do(command, worker.supervisor_id, "operations")

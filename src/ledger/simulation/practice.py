@@ -10,6 +10,7 @@ from random import Random
 from typing import Literal
 
 from ledger.aggregates.contact import Group, RecordContact
+from ledger.policies.billing_programs import code_of
 from ledger.policies.documents import contact_kinds
 from ledger.simulation.agency import Agency, Chart, NoteFile, Worker, minutes
 from ledger.simulation.documentation import document
@@ -182,6 +183,7 @@ def record(agency: Agency, visit: Visit, note_id: str | None = None) -> NoteFile
         ended_at=visit.end,
         direct=visit.direct,
         billable=contact_kinds()[visit.kind].billable,
+        counts=code_of(visit.chart.program, visit.kind, visit.code, None, visit.direct, visit.start).billable,
         note_id=note_id or agency.stage.ids.new(),
         told=note_id is not None,
     )

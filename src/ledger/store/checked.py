@@ -11,19 +11,26 @@ from collections.abc import Iterable, Iterator
 
 from ledger.errors import IntegrityFault
 from ledger.store.codec import read
-from ledger.store.envelope import Recorded, StoredRow, leaf_of
+from ledger.store.envelope import Recorded, StoredRow, entry_bytes, leaf_hash
 
 
-def check_leaf(row: StoredRow) -> None:
-    """Raise ``IntegrityFault`` unless the row is, byte for byte, what its leaf hash was made over.
+def checked_entry(row: StoredRow) -> bytes:
+    """The canonical bytes of a row that is, byte for byte, what its leaf hash was made over; else ``IntegrityFault``.
 
     The row is one of the log: on PostgreSQL an event has its leaf with its place.
     """
-    if leaf_of(row, row.position, row.recorded_at) != row.leaf:
+    entry = entry_bytes(row, row.position, row.recorded_at)
+    if leaf_hash(entry) != row.leaf:
         raise IntegrityFault(
             f"event {row.event_id} ({row.topic}, log position {row.position}) is not what was recorded: "
             "it no longer gives its leaf hash; compare it with a backup, and run: ledger verify"
         )
+    return entry
+
+
+def check_leaf(row: StoredRow) -> None:
+    """Raise ``IntegrityFault`` unless the row is what its leaf hash was made over."""
+    checked_entry(row)
 
 
 def read_checked(row: StoredRow) -> Recorded:

@@ -22,7 +22,7 @@ from eventsourcing.persistence import (
     StoredEvent,
     Subscription,
 )
-from sqlalchemy import Connection, Engine, and_, bindparam, column, func, or_, select, table
+from sqlalchemy import Connection, Engine, and_, bindparam, column, exists, func, or_, select, table
 from sqlalchemy import exc as sqla
 
 from ledger.store.direct import Direct
@@ -189,6 +189,17 @@ class Recorder(ApplicationRecorder):
         """The events of one partition key in the order of the log, from just after a position."""
         wanted = {"key": key, "after": after, "until": _NO_END if until is None else until}
         return self._fetch(self._of_key, wanted)
+
+    def charts_between(self, first: int, last: int) -> list[str]:
+        """The charts that have events from one position to another (both inclusive): ids only, to ask for a grant with.
+
+        A chart is its client's stream; an id that has none is no chart that anybody could open.
+        """
+        within = (LOG.c.position >= first, LOG.c.position <= last, LOG.c.chart_id.is_not(None))
+        named, begun = select(LOG.c.chart_id).where(*within).distinct().subquery(), LOG.alias()
+        statement = select(named.c.chart_id).where(exists().where(begun.c.stream_id == named.c.chart_id))
+        with self.reading() as connection:
+            return sorted(connection.scalars(statement))
 
     def read_stream(self, stream_id: str, *, limit: int | None = None) -> Sequence[StoredRow]:
         """One stream's events that have their place in the log, in the order of their versions."""

@@ -10,6 +10,7 @@ import msgspec
 from ledger.proof.between import Bracket
 from ledger.tracing.changes import Change
 from ledger.tracing.knowledge import Knowledge, Reading
+from ledger.tracing.words import OUTCOMES
 
 
 class TracedEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +67,12 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
     requested_late: bool = False
     at_best: str | None = None
 
+    @property
+    def said(self) -> str:
+        """The outcome in words; of a rating whose note is not signed yet, with what it can still become."""
+        outcome = OUTCOMES[self.outcome]
+        return outcome if self.at_best is None else f"{outcome} (at best {OUTCOMES[self.at_best]})"
+
 
 class Adopted(msgspec.Struct, frozen=True, kw_only=True):
     """Which reading of a rule was in force for the service date, why, and what was known of that at the signature."""
@@ -77,10 +84,22 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
     known_at_signature: str | None
 
 
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that turned a verdict afterwards: its number in the trace, what it says, whose it is, when recorded."""
+
+    event: int
+    event_id: str
+    actor_id: str
+    actor_name: str
+    recorded_at: datetime
+    words: str
+
+
 class Restated(msgspec.Struct, frozen=True, kw_only=True):
     """A verdict in force that is another than by what was known at ``known_at``: the signature, or the service's end.
 
-    ``events`` are the numbers of the policy events recorded since, ``because`` says what they say.
+    ``events`` are the numbers of the events that turned it since, ``because`` tells of each. ``by_first_end``: a
+    correction before the signature made the outcome; ``…_then`` is by the service's end first recorded.
     """
 
     rule_id: str
@@ -92,7 +111,8 @@ class Restated(msgspec.Struct, frozen=True, kw_only=True):
     outcome_now: str
     due_now: datetime
     events: tuple[int, ...]
-    because: tuple[str, ...]
+    because: tuple[Cause, ...]
+    by_first_end: bool = False
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,3 +219,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[TracedEvent, ...]
     knowledge: tuple[Knowledge, ...]
     reads: tuple[Reading, ...]
+
+    def turned(self, opinion: Opinion) -> Restated | None:
+        """What an opinion was when it was settled, where it is in force and something recorded since turned it."""
+        found = (one for one in self.restated if one.rule_id == opinion.rule_id)
+        return next(found, None) if opinion.adopted else None

@@ -19,11 +19,11 @@ from ledger.policies.calendar import calendar as calendar_of
 from ledger.policies.deadline_rules import rule_book
 from ledger.tracing import legend
 from ledger.tracing.bracket_told import proved_lines
-from ledger.tracing.findings import Limit, Trace
+from ledger.tracing.findings import Limit, Opinion, Trace
 from ledger.tracing.page import element
 from ledger.tracing.words import OUTCOMES, local
 
-_WIDTH, _LEFT, _RIGHT = 1330.0, 380.0, 310.0
+_WIDTH, _LEFT, _RIGHT = 1420.0, 380.0, 400.0
 _LANE, _DOT = 22.0, 9.0
 _INK = "#111"
 #: White around letters, so that a line behind them does not strike them through.
@@ -73,7 +73,7 @@ def trace_picture(trace: Trace) -> ET.Element | None:
         Bar(
             label=f"{opinion.rule_id} {opinion.reading}",
             due=opinion.due,
-            said=f"{local(opinion.due, trace.zone)} {OUTCOMES[opinion.outcome]}",
+            said=f"{local(opinion.due, trace.zone)} {opinion.said}{_before(trace, opinion)}",
             solid=opinion.adopted,
             partial=opinion.partial_due,
         )
@@ -92,6 +92,14 @@ def trace_picture(trace: Trace) -> ET.Element | None:
             lines.append(Line(at=claimed, label=own, dashed=True))
     lines += [Line(at=at, label=label, dashed=True) for at, label in proved_lines(trace)]
     return draw(f"Timeline of note {trace.note_id}", bars, marks, lines, trace.zone, trace.program)
+
+
+def _before(trace: Trace, opinion: Opinion) -> str:
+    """In brackets, what a restated verdict was: the picture shows at once that it was turned."""
+    one = trace.turned(opinion)
+    if one is None:
+        return ""
+    return " (restated)" if one.outcome_then == one.outcome_now else f" (was {OUTCOMES[one.outcome_then]})"
 
 
 def deadline_picture(title: str, started: datetime, limits: Sequence[Limit], zone: str, program: str) -> ET.Element:

@@ -55,6 +55,7 @@ def answer(trace: Trace) -> list[str]:
     for opinion in trace.opinions:
         if opinion.adopted:
             said.append(_verdict_sentence(trace, opinion))
+            said += [_restated_sentence(trace, one) for one in trace.restated if one.rule_id == opinion.rule_id]
             others = _other_readings(trace, opinion)
             if others:
                 said.append(others)
@@ -65,7 +66,6 @@ def answer(trace: Trace) -> list[str]:
             f"The clocks disagree. By the signer's own clock ({when(trace.signature.claimed_at)}) it would be {rules}. "
             "The server's clock decides."
         )
-    said += [_restated_sentence(trace, one) for one in trace.restated]
     told = {one.rule_id for one in trace.restated}
     said += [
         f"When the note was signed, {policy.rule_id} was read as {policy.known_at_signature}; the reading now in force "
@@ -85,13 +85,26 @@ def answer(trace: Trace) -> list[str]:
 
 
 def _restated_sentence(trace: Trace, one: Restated) -> str:
-    """What the verdict was by what was known then, what it is now, and what was recorded in between."""
+    """What the verdict was by what was known then, what it is now, and which events turned it, whose and when."""
     moment = "the service ended" if trace.signature is None else "the note was signed"
     same = "the same outcome" if one.outcome_then == one.outcome_now else OUTCOMES[one.outcome_now]
+    as_then, as_now = f"read as {one.reading_then}: ", f"read as {one.reading_now}: "
+    if one.reading_then == one.reading_now:
+        as_then = as_now = ""
+    because = "; ".join(
+        f"event {cause.event}, recorded {when(cause.recorded_at)} by {cause.actor_name}: {cause.words}"
+        for cause in one.because
+    )
+    if one.by_first_end:
+        return (
+            f"Made by a correction before the signature: by the service's end first recorded, {one.rule_id} would be "
+            f"{OUTCOMES[one.outcome_then]}, due {when(one.due_then)}; as corrected it is {OUTCOMES[one.outcome_now]}, "
+            f"due {when(one.due_now)}. Because of {ended(because)}"
+        )
     return (
-        f"Restated: by what was known when {moment} ({when(one.known_at)}), {one.rule_id} was read as "
-        f"{one.reading_then}: {OUTCOMES[one.outcome_then]}, due {when(one.due_then)}. Now it is read as "
-        f"{one.reading_now}: {same}, due {when(one.due_now)}. Because of {ended('; '.join(one.because))}"
+        f"Restated: by what was known when {moment} ({when(one.known_at)}), {one.rule_id} was "
+        f"{as_then}{OUTCOMES[one.outcome_then]}, due {when(one.due_then)}. Now it is {as_now}{same}, due "
+        f"{when(one.due_now)}. Because of {ended(because)}"
     )
 
 
@@ -114,8 +127,11 @@ def _verdict_sentence(trace: Trace, opinion: Opinion) -> str:
         side = f"{span(timedelta(seconds=by))} {'after' if by > 0 else 'before'} {limit}"
         signed = f"recorded as signed {when(trace.signature.recorded_at)}, {side}"
     outcome = OUTCOMES[opinion.outcome]
-    if any(one.rule_id == opinion.rule_id for one in trace.restated):
-        outcome = f"{outcome} (restated)"
+    if (one := trace.turned(opinion)) is not None:
+        same = one.outcome_then == one.outcome_now
+        was = f"{OUTCOMES[one.outcome_then]} by the end first recorded" if one.by_first_end else ""
+        was = was or f"restated: it was {OUTCOMES[one.outcome_then]}"
+        outcome += " (restated)" if same else f" ({was})"
     return f"{outcome[0].upper()}{outcome[1:]} under {rule}. {_due(opinion)}; {signed}."
 
 
@@ -127,7 +143,7 @@ def _due(opinion: Opinion) -> str:
 
 def _other_readings(trace: Trace, opinion: Opinion) -> str:
     others = [o for o in trace.opinions if o.rule_id == opinion.rule_id and not o.adopted]
-    differ = [f"{OUTCOMES[o.outcome]} under {o.reading}" for o in others if o.outcome != opinion.outcome]
+    differ = [f"{o.said} under {o.reading}" for o in others if o.said != opinion.said]
     if not others:
         return ""
     if not differ:
@@ -140,7 +156,8 @@ def _verdicts(trace: Trace) -> Section:
         title="Verdict under each reading",
         sentences=(
             "Marked: the reading in force for the date of the service. The server's clock decides; the signer's own "
-            "stands beside it. Asked late: more time was asked for after that deadline.",
+            "stands beside it. Asked late: more time was asked for after that deadline. Restated: something recorded "
+            "after it was settled turned it.",
         ),
         table=Table(
             headings=("Rule", "Reading", "Due", "By the server", "By their clock"),
@@ -149,7 +166,7 @@ def _verdicts(trace: Trace) -> Section:
                     f"{o.rule_id} ({o.role})",
                     o.reading,
                     when(o.due) + ("" if o.partial_due is None else f", Partial {when(o.partial_due)}"),
-                    OUTCOMES[o.outcome] + (" (asked late)" if o.requested_late else ""),
+                    o.said + _marks(trace, o),
                     OUTCOMES[o.outcome_by_claimed_clock],
                 )
                 for o in trace.opinions
@@ -157,6 +174,15 @@ def _verdicts(trace: Trace) -> Section:
             marked=frozenset(number for number, o in enumerate(trace.opinions) if o.adopted),
         ),
     )
+
+
+def _marks(trace: Trace, opinion: Opinion) -> str:
+    one = trace.turned(opinion)
+    restated = []
+    if one is not None:
+        restated = ["restated" if one.outcome_then == one.outcome_now else f"was {OUTCOMES[one.outcome_then]}"]
+    marks = [*restated, *(["asked late"] if opinion.requested_late else [])]
+    return f" ({', '.join(marks)})" if marks else ""
 
 
 def limits_section(limits: tuple[Limit, ...]) -> Section:
@@ -232,7 +258,7 @@ def _changes(trace: Trace) -> list[Section]:
     rows = [
         (
             when(c.at),
-            _cause(c),
+            _cause(trace, c),
             f"{c.rule_id} {'(reading in force)' if c.kind == 'adopted' else c.reading}",
             c.before,
             c.after,
@@ -247,7 +273,7 @@ def _changes(trace: Trace) -> list[Section]:
     others = [change for change in trace.changes if not change.adopted and change.kind == "verdict"]
     alike: dict[tuple[str, str, str], list[str]] = {}
     for c in others:
-        key = (when(c.at), _cause(c), f"{c.before.split(', due')[0]} → {c.after.split(', due')[0]}")
+        key = (when(c.at), _cause(trace, c), f"{c.before.split(', due')[0]} → {c.after.split(', due')[0]}")
         alike.setdefault(key, []).append(f"{c.rule_id} {c.reading}")
     if alike:
         table = Table(
@@ -258,8 +284,10 @@ def _changes(trace: Trace) -> list[Section]:
     return sections
 
 
-def _cause(change: Change) -> str:
-    return "time ran out" if change.event is None else f"event {change.event}"
+def _cause(trace: Trace, change: Change) -> str:
+    if change.event is None:
+        return "time ran out"
+    return f"event {change.event}, by {trace.events[change.event - 1].actor_name}"
 
 
 def _disputes(trace: Trace) -> Section:
