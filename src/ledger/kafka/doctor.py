@@ -14,6 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
+from ledger.kafka.membership import LONGER_SESSION_MS, SESSION_MS
 from ledger.kafka.place import end_of, lacks, live
 
 #: What the topic of the log is made with: kept for ever, never compacted, written only when enough replicas have it.
@@ -46,7 +47,7 @@ class Finding:
 def admin(settings: KafkaSettings, **options: Any) -> Any:
     """An administrative client; raises ``KafkaUnreachable`` naming the setting."""
     try:
-        return KafkaAdminClient(**settings.client(), bootstrap_timeout_ms=10_000, **options)
+        return KafkaAdminClient(**settings.client(), **{"bootstrap_timeout_ms": 10_000, **options})
     except (KafkaError, OSError, ValueError) as fault:
         raise KafkaUnreachable(settings, fault) from fault
 
@@ -102,7 +103,9 @@ def examine(settings: KafkaSettings) -> list[Finding]:
     if settings.topic != named.topic:
         words = f"the log has moved to {settings.topic}"
         findings.append(Finding(True, f"topic {named.topic}", words))
-    findings += _topic(settings, values, topic, _brokers(cluster, topics))
+    alive, known = _brokers(cluster, topics)
+    findings.append(_away(alive, known))
+    findings += _topic(settings, values, topic, len(known))
     findings += _accepts(settings, values)
     findings.append(_partitions(settings.topic, len(topic["partitions"]), end.made_with))
     findings.append(_beginning(settings, len(topic["partitions"]), lacks(settings, end)))
@@ -116,10 +119,16 @@ def _all_values(resource: Any) -> Any:
     return resource
 
 
-def _brokers(cluster: Any, topics: Any) -> int:
-    """How many brokers there are, with those that are away now but have a part of some topic."""
+def _brokers(cluster: Any, topics: Any) -> tuple[set[int], set[int]]:
+    """The brokers that are there, and these with those that are away but have a part of some topic."""
     alive = {each["broker_id"] for each in cluster["brokers"]}
-    return len(alive.union(*(part["replica_nodes"] for each in topics for part in each["partitions"])))
+    return alive, alive.union(*(part["replica_nodes"] for each in topics for part in each["partitions"]))
+
+
+def _away(alive: set[int], known: set[int]) -> Finding:
+    """How many brokers there are. One that is away loses nothing by itself; what it endangers is found for itself."""
+    away = ", ".join(str(each) for each in sorted(known - alive))
+    return Finding(True, "brokers", f"{len(known)}, of which {away} is away" if away else str(len(known)))
 
 
 def _alter(settings: KafkaSettings) -> str:
@@ -224,3 +233,12 @@ def _broker(number: str, values: Mapping[str, str]) -> Iterator[Finding]:
         "a mistyped topic name makes a topic with settings that lose events",
         "set auto.create.topics.enable=false in the broker's configuration",
     )
+    least = values.get("group.min.session.timeout.ms")
+    if least is not None:
+        yield Finding(
+            int(least) <= LONGER_SESSION_MS,
+            f"broker {number}: group.min.session.timeout.ms",
+            least if int(least) <= SESSION_MS else f"{least}, so another relay takes over some seconds later",
+            "relays and projectors cannot join their groups",
+            f"set group.min.session.timeout.ms={SESSION_MS} in the broker's configuration",
+        )
