@@ -254,11 +254,13 @@ def test_a_move_is_followed_through_restarts(month: Recorder, new_topic: NewTopi
         consumer.wait()
     assert Table(database).counts == from_the_store(month)
     give_everything_again(database)
-    again = start(first, database)
-    fresh = tmp_path / "fresh.db"
-    run_until(lambda: topic_of(fresh) == topics[2].topic, first, fresh)  # meanwhile the other reads all of it again
-    again.kill()
-    again.wait()
+    again, fresh = start(first, database), tmp_path / "fresh.db"
+    try:
+        run_until(lambda: topic_of(fresh) == topics[2].topic, first, fresh)  # meanwhile the other reads all of it again
+        assert again.poll() is None
+    finally:
+        again.kill()
+        again.wait()
     assert (Table(database).reached, Table(database).counts) == (head, from_the_store(month))
     assert (topic_of(fresh), Table(fresh).counts) == (topics[2].topic, from_the_store(month))
 
@@ -266,5 +268,7 @@ def test_a_move_is_followed_through_restarts(month: Recorder, new_topic: NewTopi
 def topic_of(database: Path) -> str | None:
     """The topic that the consumer is on."""
     with closing(sqlite3.connect(database)) as table:
+        if table.execute("SELECT count(*) FROM sqlite_master WHERE name = 'place'").fetchone()[0] == 0:
+            return None
         found = table.execute("SELECT topic FROM place LIMIT 1").fetchone()
     return None if found is None else str(found[0])

@@ -20,7 +20,7 @@ def test_postgresql_has_no_space_for_its_log_and_then_none_for_its_tables(world:
     """First the server cannot write its log, and stops; then commands fail while the server goes on."""
     chance = seeded("full disk of PostgreSQL")
     # A piece of its log has 16 MB: with less it cannot be written on, with more a table is full first.
-    first, more = chance.randrange(5 * MB, 8 * MB), chance.randrange(18 * MB, 22 * MB)
+    first, more = chance.randrange(5 * MB, 8 * MB), chance.randrange(17 * MB, 20 * MB)
     say(f"the disk is full at {first} bytes, and then at {more}")
     with Agency(world, "full", text=LONG) as agency:
         with psycopg.connect(world.postgres.url("postgres")) as connection:
@@ -28,7 +28,7 @@ def test_postgresql_has_no_space_for_its_log_and_then_none_for_its_tables(world:
         world.postgres.stop()
         with disk_of(first):
             world.postgres.start()
-        agency.start(rate=chance.uniform(30, 50))
+        agency.start(rate=chance.uniform(40, 50))
         wait_for(lambda: not world.postgres.running, "the log has no more space")
         with disk_of(more), world.without_postgres():  # somebody makes some space
             pass
@@ -46,7 +46,7 @@ def test_sqlite_has_no_space(world: World) -> None:
     say(f"the disk is full at {limit} bytes")
     with Agency(world, "full_sqlite", sqlite=True, text=LONG) as agency:
         with disk_of(limit):
-            agency.start(rate=chance.uniform(30, 50))
+            agency.start(rate=chance.uniform(40, 50))
             wait_for(lambda: agency.lost("disk I/O error"), "the disk is full")
         agency.kill_all()  # somebody makes space: what is started now has it
         agency.wait_for_progress()
