@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -179,6 +180,39 @@ def test_the_relay_that_stands_by_takes_over(
     print(f"took over after s: {' '.join(f'{each:.1f}' for each in took)}")  # noqa: T201
     assert len(took) == 2
     store.engine.dispose()
+
+
+def test_a_relay_whose_work_stands_still_gives_its_place_up(
+    month: Recorder, new_topic: NewTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process lives and answers the group; only its loop stands still, as in a database that does not answer."""
+    assert relay.STUCK < relay.TRANSACTION < membership.STALL
+    monkeypatch.setattr(relay, "STUCK", 2.0)
+    settings, goes_on, stop = new_topic(2), threading.Event(), threading.Event()
+    stuck, other = relay.Relay(month, settings, batch=50), relay.Relay(month, settings, batch=50)
+    goes_on.set()
+    send = stuck._send
+
+    def stands_still(sender: relay.Sender) -> int:
+        goes_on.wait()
+        return send(sender)
+
+    monkeypatch.setattr(stuck, "_send", stands_still)
+    threads = [threading.Thread(target=each.run, args=(stop,)) for each in (stuck, other)]
+    try:
+        threads[0].start()
+        wait_for(lambda: stuck.state.active and stuck.state.sent > 0)
+        goes_on.clear()
+        threads[1].start()
+        wait_for(lambda: other.state.active and other.state.position == month.head())
+        goes_on.set()
+        wait_for(lambda: stuck.state.active != other.state.active)
+    finally:
+        goes_on.set()
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=60)
+    assert compare(month, settings).equal
 
 
 def test_one_that_stands_by_says_that_kafka_is_away_and_goes_on(
