@@ -36,7 +36,7 @@ demo: setup ## Simulate a quarter, import a bundle, and show what each reader as
 	@$(BIN)/python examples/demo.py
 
 BROKERS ?= 1
-stack: setup-dev ## PostgreSQL, Kafka (BROKERS=1 to 3), relay and projector without Docker, until Ctrl-C
+stack: setup-dev ## PostgreSQL, Kafka (BROKERS=1 to 3), relay, sealer and projector without Docker, until Ctrl-C
 	@$(BIN)/python deploy/stack/stack.py --brokers $(BROKERS)
 
 up: ## The same with Docker, in the background, ready when the command returns

@@ -118,5 +118,83 @@ def test_a_topic_that_no_topic_can_be_named_is_refused(topic: str) -> None:
         read_kafka_settings({"LEDGER_KAFKA": "host:9092", "LEDGER_KAFKA_TOPIC": topic})
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("LEDGER_KAFKA_BROKERS", "LEDGER_KAFKA"),
+        ("LEDGER_KAFKA_BOOTSTRAP_SERVERS", "LEDGER_KAFKA"),
+        ("LEDGER_DATABASE_URL", "LEDGER_DATABASE"),
+        ("LEDGER_KAFKA_PASSWORD", "LEDGER_KAFKA_PASSWORD_FILE"),
+    ],
+)
+def test_a_name_that_others_would_give_leads_to_ours(name: str, meant: str) -> None:
+    with pytest.raises(BadInput, match=rf"^{name}: there is no such setting; did you mean {meant}\?$"):
+        read_settings({name: "x"})
+
+
+#: As Kubernetes makes them for the services "ledger" (two ports, one with a name) and "ledger-kafka", "ledger-v6".
+SERVICE_LINKS = {
+    "LEDGER_SERVICE_HOST": "10.0.171.239",
+    "LEDGER_SERVICE_PORT": "9464",
+    "LEDGER_SERVICE_PORT_METRICS": "9464",
+    "LEDGER_PORT": "tcp://10.0.171.239:9464",
+    "LEDGER_PORT_9464_TCP": "tcp://10.0.171.239:9464",
+    "LEDGER_PORT_9464_TCP_PROTO": "tcp",
+    "LEDGER_PORT_9464_TCP_PORT": "9464",
+    "LEDGER_PORT_9464_TCP_ADDR": "10.0.171.239",
+    "LEDGER_KAFKA_SERVICE_HOST": "10.0.171.240",
+    "LEDGER_KAFKA_PORT": "udp://10.0.171.240:53",
+    "LEDGER_KAFKA_PORT_53_UDP_PROTO": "udp",
+    "LEDGER_V6_SERVICE_HOST": "fd00::1",
+    "LEDGER_V6_PORT": "tcp://[fd00::1]:9092",
+}
+
+
+def test_what_kubernetes_says_of_a_service_of_our_name_is_left_alone() -> None:
+    assert read_settings(SERVICE_LINKS) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LEDGER_PORT", "9464"),
+        ("LEDGER_PORT", "https://host:1"),
+        ("LEDGER_SERVICE_HOST", "host"),
+        ("LEDGER_SERVICE_PORT", "http"),
+        ("LEDGER_PORT_9464_TCP_PROTO", "https"),
+        ("LEDGER_KAFKA_PORT", "9092"),
+        ("LEDGER_TCP", "tcp://10.0.0.1:1"),
+    ],
+)
+def test_what_only_looks_like_it_is_refused_as_any_other_name(name: str, value: str) -> None:
+    with pytest.raises(BadInput, match=f"{name}: there is no such setting"):
+        read_settings({name: value})
+
+
+def test_the_certificates_of_the_system_and_no_tls_are_said_in_so_many_words(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("x")
+    base = {"LEDGER_KAFKA": "host:9092"}
+    user = base | {"LEDGER_KAFKA_USER": "u", "LEDGER_KAFKA_PASSWORD_FILE": str(tmp_path / "password")}
+    for given, protocol in (
+        (base, "PLAINTEXT"),
+        (base | {"LEDGER_KAFKA_CA": "system"}, "SSL"),
+        (user | {"LEDGER_KAFKA_CA": "system"}, "SASL_SSL"),
+        (user | {"LEDGER_KAFKA_CA": "unencrypted"}, "SASL_PLAINTEXT"),
+    ):
+        settings = read_kafka_settings(given)
+        assert settings is not None
+        assert settings.client()["security_protocol"] == protocol
+        assert settings.client().get("ssl_cafile") is None, "the client takes the system's own"
+    with pytest.raises(BadInput, match=r"LEDGER_KAFKA_USER: .*LEDGER_KAFKA_CA=unencrypted"):
+        read_kafka_settings(user)
+    with pytest.raises(BadInput, match=r"LEDGER_KAFKA_MECHANISM: PLAIN would send the password itself"):
+        read_kafka_settings(user | {"LEDGER_KAFKA_CA": "unencrypted", "LEDGER_KAFKA_MECHANISM": "PLAIN"})
+    with pytest.raises(BadInput, match=r"LEDGER_KAFKA_CA: there is no file sytem; name a file, or system"):
+        read_kafka_settings(base | {"LEDGER_KAFKA_CA": "sytem"})
+    half = {"LEDGER_KAFKA_CERTIFICATE": str(tmp_path / "password"), "LEDGER_KAFKA_KEY": str(tmp_path / "password")}
+    with pytest.raises(BadInput, match=r"LEDGER_KAFKA_CERTIFICATE: set LEDGER_KAFKA_CA with it"):
+        read_kafka_settings(base | half | {"LEDGER_KAFKA_CA": "unencrypted"})
+
+
 def test_other_programs_variables_are_left_alone() -> None:
     assert read_settings({"PATH": "/bin", "LEDGER_TEST_FHIR": "/data", "DATABASE": "x"}) == Settings()

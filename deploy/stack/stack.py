@@ -1,4 +1,4 @@
-"""The whole stack on a machine without Docker: PostgreSQL, one to three brokers, the relay and the projector.
+"""The whole stack on a machine without Docker: PostgreSQL, one to three brokers, the relay, the sealer, the projector.
 
 ``make stack BROKERS=3`` runs it until Ctrl-C, under ``build/stack``, and prints the settings to use it with; what was
 recorded stays for the next time. The tests start the same classes. Each process works as its own database role.
@@ -29,6 +29,12 @@ BUILD = ROOT / "build"
 LEDGER = Path(sys.executable).parent / "ledger"
 DATABASE = "ledger"
 PARTITIONS = 6
+#: What runs, as in ``deploy/compose.yaml``: the command, and the role that it works as.
+SERVICES = (
+    (("relay",), "ledger_relay"),
+    (("seal", "--every", "1"), "ledger_sealer"),
+    (("run",), "ledger_projector"),
+)
 _READY = 30.0
 
 
@@ -102,6 +108,11 @@ class Stack:
         # A quorum knows its members from the beginning, so each size of it has a folder of its own.
         self.cluster = Cluster(self.folder / f"kafka-{self.brokers}", self.jars, self.brokers)
 
+    @property
+    def seal_key(self) -> Path:
+        """The sealer's key; as all of this, it stays for the next time."""
+        return self.folder / "seal.key"
+
     def environment(self, role: str) -> dict[str, str]:
         """The environment that a process of this role runs in."""
         ours = {"LEDGER_DATABASE": self.postgres.url(DATABASE, role), "LEDGER_KAFKA": self.cluster.bootstrap}
@@ -114,8 +125,11 @@ class Stack:
             self.cluster.start()
             self.postgres.ensure(DATABASE)
             self._set_up()
-            for name, role in (("relay", "ledger_relay"), ("run", "ledger_projector")):
-                service = Service([name], self.environment(role), self.folder / f"{name}.log")
+            for command, role in SERVICES:
+                name, environment = command[0], self.environment(role)
+                if name == "seal":
+                    environment["LEDGER_SEAL_KEY"] = str(self.seal_key)
+                service = Service(list(command), environment, self.folder / f"{name}.log")
                 self.services[name] = service
                 service.start()
         except BaseException:
@@ -131,6 +145,8 @@ class Stack:
                 self.postgres.url(DATABASE),
                 "--partitions",
                 str(PARTITIONS),
+                "--seal-key",
+                str(self.seal_key),
             ],
             env=self.environment("ledger_owner"),
             capture_output=True,
@@ -157,7 +173,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     try:
         stack = Stack(BUILD / "stack", fetch_jars(BUILD / "broker"), brokers)
-        print("starting PostgreSQL, Kafka, the relay and the projector …", flush=True)
+        print("starting PostgreSQL, Kafka, the relay, the sealer and the projector …", flush=True)
         stack.start()
     except StackError as fault:
         sys.exit(f"make stack: {fault}")

@@ -15,6 +15,7 @@ Those of Kafka stand in ``ledger.kafka.connection``, those of the proof in ``led
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -50,6 +51,33 @@ KNOWN = (
     "LEDGER_TSA_ROOTS",
 )
 
+#: Names that others would give to settings of ours, where the nearest by its letters is another.
+_MEANT = {
+    "LEDGER_KAFKA_BROKERS": "LEDGER_KAFKA",
+    "LEDGER_KAFKA_BOOTSTRAP_SERVERS": "LEDGER_KAFKA",
+    "LEDGER_BROKERS": "LEDGER_KAFKA",
+    "LEDGER_DATABASE_URL": "LEDGER_DATABASE",
+    "LEDGER_KAFKA_TLS": "LEDGER_KAFKA_CA",
+    "LEDGER_KAFKA_PASSWORD": "LEDGER_KAFKA_PASSWORD_FILE",
+    "LEDGER_DATABASE_PASSWORD": "LEDGER_DATABASE_PASSWORD_FILE",
+}
+
+#: What Kubernetes puts into the environment of every container for a service whose name begins with "ledger": how such
+#: names end, and what stands in them.
+_URL, _NUMBER, _ADDRESS, _PROTOCOL = r"(?:tcp|udp|sctp)://\S+:\d+", r"\d+", r"[0-9a-fA-F.:]+", "tcp|udp|sctp"
+_SERVICE_LINKS = [
+    (re.compile(rf"LEDGER(?:_[A-Z0-9_]+)?_{name}"), re.compile(value, re.ASCII))
+    for name, value in (
+        ("SERVICE_HOST", _ADDRESS),
+        ("SERVICE_PORT(?:_[A-Z0-9_]+)?", _NUMBER),
+        ("PORT", _URL),
+        ("PORT_[0-9]+_(?:TCP|UDP|SCTP)", _URL),
+        ("PORT_[0-9]+_(?:TCP|UDP|SCTP)_PROTO", _PROTOCOL),
+        ("PORT_[0-9]+_(?:TCP|UDP|SCTP)_PORT", _NUMBER),
+        ("PORT_[0-9]+_(?:TCP|UDP|SCTP)_ADDR", _ADDRESS),
+    )
+]
+
 #: Names that begin so are the tests', and never a setting.
 _OF_THE_TESTS = "LEDGER_TEST_"
 
@@ -70,7 +98,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     for name in environment:
         if name in KNOWN or not name.startswith("LEDGER") or name.startswith(_OF_THE_TESTS):
             continue
-        close = get_close_matches(name, KNOWN, n=1, cutoff=0.6)
+        if _is_service_link(name, environment[name]):
+            continue
+        close = [_MEANT[name]] if name in _MEANT else get_close_matches(name, KNOWN, n=1, cutoff=0.6)
         if name.startswith("LEDGER_") or get_close_matches(name, KNOWN, n=1, cutoff=0.85):
             mend = f"did you mean {close[0]}?" if close else "unset it; docs/operator.md lists those there are"
             raise BadInput(f"{name}: there is no such setting; {mend}")
@@ -91,6 +121,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         zone=zone,
         log=style,  # type: ignore[arg-type]  # checked above
     )
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    """Whether a variable is one of those that Kubernetes makes for a service: by its name and by what it holds."""
+    return any(names.fullmatch(name) and values.fullmatch(value) for names, values in _SERVICE_LINKS)
 
 
 def _with_password(url: str, path: str) -> str:

@@ -7,11 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from deploy.stack.brokers import StackError, fetch_jars
-from deploy.stack.stack import Service, Stack
+from deploy.stack.stack import SERVICES, Service, Stack
 from tests.deploy.commands import ROOT, ledger
+from tests.kafka.test_relay import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +49,8 @@ def test_what_is_recorded_arrives_everywhere_and_is_there_after_a_new_start(fold
         assert status["topic"]["place"] == head
         assert status["topic"]["events_per_second"] == 0.0
 
-        relay, projector = first.services["relay"], first.services["run"]
-        for service in (relay, projector):
+        relay, sealer, projector = (first.services[name] for name in ("relay", "seal", "run"))
+        for service in (relay, sealer, projector):
             assert service.answers("/health/live")
             assert service.answers("/health/ready")
             assert not service.answers("/elsewhere")
@@ -59,7 +62,9 @@ def test_what_is_recorded_arrives_everywhere_and_is_there_after_a_new_start(fold
         assert found["ledger_projector_events_total"] >= head
         assert found['ledger_view_position{view="billing"}'] == head
         assert found['ledger_view_lag_events{view="billing"}'] == found['ledger_view_parked{view="billing"}'] == 0
-        assert relay.stop() == projector.stop() == 0, "they end gently"
+        reader = {n: v for n, v in first.environment("ledger_reader").items() if n.startswith("LEDGER_")}
+        wait_for(lambda: json.loads(ledger(reader, "--json", "verify").stdout)["sealed"]["agrees"] == head)
+        assert relay.stop() == sealer.stop() == projector.stop() == 0, "they end gently"
     finally:
         first.stop()
 
@@ -72,6 +77,50 @@ def test_what_is_recorded_arrives_everywhere_and_is_there_after_a_new_start(fold
         assert again.cluster.cluster_id == first.cluster.cluster_id
     finally:
         again.stop()
+
+
+def test_with_two_brokers_everything_is_on_both(folder: Path) -> None:
+    """As with one, in a folder of its own; no event is acknowledged while only one of the two has it."""
+    stack = Stack(folder, fetch_jars(ROOT / "build" / "broker"), brokers=2)
+    stack.start()
+    try:
+        writer = {n: v for n, v in stack.environment("ledger_writer").items() if n.startswith("LEDGER_")}
+        assert len(writer["LEDGER_KAFKA"].split(",")) == 2
+        assert all(service.answers("/health/ready") for service in stack.services.values())
+        name = json.dumps({"family": "Example", "given": "Robin"})
+        command = ("--as", "system:setup", "record", "register-client", "--name", name, "--birth-date", "1980-01-01")
+        assert ledger(writer, *command).returncode == 0
+        status: dict[str, Any] = {}
+
+        def arrived() -> bool:
+            status.update(json.loads(ledger(writer, "--json", "status").stdout))
+            return (status["topic"].get("behind"), status["views"][0]["behind"]) == (0, 0)
+
+        wait_for(arrived)
+        done = ledger(writer, "--json", "doctor")
+        assert done.returncode == 0, done.stdout
+        found = {each["what"].partition(": ")[2] or each["what"]: each for each in json.loads(done.stdout)["findings"]}
+        assert [found[what]["found"] for what in ("brokers", "replicas", "min.insync.replicas")] == ["2", "2", "2"]
+        stack.cluster.kill(stack.cluster.brokers[1])
+        assert ledger(writer, *command).returncode == 0, "what is recorded needs no Kafka"
+        stack.cluster.start_broker(stack.cluster.brokers[1])
+        wait_for(arrived)
+        assert all(
+            service.process is not None and service.process.poll() is None for service in stack.services.values()
+        )
+    finally:
+        stack.stop()
+
+
+def test_the_same_runs_as_with_docker() -> None:
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    ran = {}
+    for service in compose.values():
+        command = service.get("command", [])
+        if "--metrics" in command:
+            role = service["environment"]["LEDGER_DATABASE"].partition("://")[2].partition("@")[0]
+            ran[tuple(command[: command.index("--metrics")])] = role
+    assert ran == dict(SERVICES)
 
 
 def test_a_process_that_does_not_become_ready_is_named_with_what_it_said(tmp_path: Path) -> None:

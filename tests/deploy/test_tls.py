@@ -1,4 +1,5 @@
-"""TLS and passwords: PostgreSQL (verify-full, SCRAM-SHA-256) and Kafka (SASL_SSL, SCRAM-SHA-512), with real servers.
+"""TLS and passwords, with real servers: PostgreSQL (verify-full, SCRAM-SHA-256) and Kafka (SASL_SSL with SCRAM-SHA-512
+and PLAIN, mutual TLS, the system's certificates).
 
 The PostgreSQL from PyPI was built without TLS, so a front ends it there, as a proxy before a database does; what the
 ledger sends, checks and refuses is the same.
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from deploy.passwords import make_passwords
-from deploy.stack.brokers import Cluster, fetch_jars
+from deploy.stack.brokers import Cluster, fetch_jars, free_port
 from deploy.stack.postgres import Postgres
 from tests.deploy.certificates import Authority, make_authority
 from tests.deploy.commands import ROOT, ledger, set_up
@@ -77,24 +78,35 @@ def over_tls(front: TlsFront, folder: Path, authority: Authority, role: str) -> 
 
 
 @pytest.fixture(scope="module")
-def cluster(folder: Path, authority: Authority) -> Iterator[Cluster]:
-    """A broker that speaks TLS alone and lets nobody in without a password."""
+def mutual() -> int:
+    """The port on which the broker asks its clients for a certificate."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def cluster(folder: Path, authority: Authority, mutual: int) -> Iterator[Cluster]:
+    """A broker that speaks TLS alone and lets nobody in without a password or a certificate."""
     scram = "org.apache.kafka.common.security.scram.ScramLoginModule"
+    plain = "org.apache.kafka.common.security.plain.PlainLoginModule"
     broker = Cluster(
         folder / "kafka",
         fetch_jars(ROOT / "build" / "broker"),
         heap="384m",
         users={"broker": "between brokers", "ledger": PASSWORD},
         properties={
-            "listeners": "SASL_SSL://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-            "advertised.listeners": "SASL_SSL://127.0.0.1:{port}",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL",
+            "listeners": (
+                f"SASL_SSL://127.0.0.1:{{port}},MUTUAL://127.0.0.1:{mutual},CONTROLLER://127.0.0.1:{{controller_port}}"
+            ),
+            "advertised.listeners": f"SASL_SSL://127.0.0.1:{{port}},MUTUAL://127.0.0.1:{mutual}",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,MUTUAL:SSL",
+            "listener.name.mutual.ssl.client.auth": "required",
             "inter.broker.listener.name": "SASL_SSL",
-            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
             "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
             "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": (
                 f'{scram} required username="broker" password="between brokers";'
             ),
+            "listener.name.sasl_ssl.plain.sasl.jaas.config": f'{plain} required user_plain="{PASSWORD}";',
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": str(authority.both),
             "ssl.truststore.type": "PEM",
@@ -195,3 +207,56 @@ def test_the_broker_lets_nobody_in_who_is_not_known_and_is_not_trusted_unseen(
         done = ledger(settings, "--json", "status")
         assert done.returncode == 0, "what can be said without the broker is said"
         assert "no broker of 127.0.0.1" in json.loads(done.stdout)["topic"]["error"]
+
+
+_ROBIN = '{"family": "Example", "given": "Robin"}'
+
+
+def carries_a_log(settings: dict[str, str], tmp_path: Path) -> None:
+    """The topic is made, written and read with these settings."""
+    settings = settings | {
+        "LEDGER_DATABASE": f"sqlite:///{tmp_path / 'ledger.db'}",
+        "LEDGER_KAFKA_TOPIC": f"ledger.{tmp_path.name}",
+    }
+    for command in (
+        ("--as", "system:setup", "record", "register-client", "--name", _ROBIN, "--birth-date", "1980-01-01"),
+        ("topic", "create", "--partitions", "1"),
+        ("relay", "--once"),
+        ("verify", "--against-kafka"),
+    ):
+        done = ledger(settings, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_log_goes_over_tls_with_a_password_that_is_sent_as_it_is(kafka: dict[str, str], tmp_path: Path) -> None:
+    plain = kafka | {"LEDGER_KAFKA_USER": "plain", "LEDGER_KAFKA_MECHANISM": "PLAIN"}
+    carries_a_log(plain, tmp_path)
+    Path(kafka["LEDGER_KAFKA_PASSWORD_FILE"]).write_text("guessed")
+    done = ledger(plain | {"LEDGER_DATABASE": f"sqlite:///{tmp_path / 'ledger.db'}"}, "doctor")
+    assert done.returncode == 1
+    assert "LEDGER_KAFKA: no broker of 127.0.0.1" in done.stderr
+
+
+def test_the_log_goes_over_mutual_tls(
+    cluster: Cluster, mutual: int, authority: Authority, stranger: Authority, tmp_path: Path
+) -> None:
+    trusting = {"LEDGER_KAFKA": f"127.0.0.1:{mutual}", "LEDGER_KAFKA_CA": str(authority.ca)}
+    known = {"LEDGER_KAFKA_CERTIFICATE": str(authority.certificate), "LEDGER_KAFKA_KEY": str(authority.key)}
+    unknown = {"LEDGER_KAFKA_CERTIFICATE": str(stranger.certificate), "LEDGER_KAFKA_KEY": str(stranger.key)}
+    assert cluster.brokers[0].running
+    carries_a_log(trusting | known, tmp_path)
+    for who in ({}, unknown):
+        done = ledger(trusting | who | {"LEDGER_DATABASE": f"sqlite:///{tmp_path / 'ledger.db'}"}, "doctor")
+        assert done.returncode == 1
+        assert "LEDGER_KAFKA: no broker of 127.0.0.1" in done.stderr
+
+
+def test_a_broker_with_a_certificate_that_the_system_trusts_needs_no_file(
+    kafka: dict[str, str], authority: Authority, tmp_path: Path
+) -> None:
+    """OpenSSL reads the system's certificates from where SSL_CERT_FILE says; without it, this one is not trusted."""
+    system = kafka | {"LEDGER_KAFKA_CA": "system"}
+    done = ledger(system | {"LEDGER_DATABASE": f"sqlite:///{tmp_path / 'ledger.db'}"}, "doctor")
+    assert done.returncode == 1
+    assert "LEDGER_KAFKA: no broker of 127.0.0.1" in done.stderr
+    carries_a_log(system | {"SSL_CERT_FILE": str(authority.ca)}, tmp_path)

@@ -10,8 +10,8 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from tests.kafka.conftest import jars
 from tests.kafka.test_relay import wait_for
 
-from ledger.kafka.connection import KafkaSettings
-from ledger.kafka.doctor import Finding, admin, create_topic, examine
+from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
+from ledger.kafka.doctor import Finding, _broker, admin, create_topic, examine
 
 
 def alter(settings: KafkaSettings, name: str, value: str) -> None:
@@ -82,3 +82,49 @@ def test_too_few_copies_and_an_event_that_only_one_broker_has_are_named(three: C
     alter(settings, "min.insync.replicas", "1")
     wait_for(lambda: "min.insync.replicas" in named())
     assert named()["min.insync.replicas"].mend.endswith(" min.insync.replicas=2"), "an event may be on one broker only"
+
+
+def test_a_broker_that_is_away_is_counted_and_named(three: Cluster) -> None:
+    """Of three brokers two answer; a topic with two copies still has too few, and one with three still enough."""
+    brokers = tuple(three.bootstrap.split(","))
+    few = KafkaSettings(brokers=brokers, topic="ledger.away.two")
+    whole = KafkaSettings(brokers=brokers, topic="ledger.away.three")
+    assert create_topic(few, 6, 2)
+    assert create_topic(whole, 6)
+
+    def found(settings: KafkaSettings) -> dict[str, Finding]:
+        return {finding.what.partition(": ")[2] or finding.what: finding for finding in examine(settings)}
+
+    def says(words: str) -> bool:
+        try:
+            return found(whole)["brokers"].found == words
+        except KafkaUnreachable:  # until another broker leads the partitions of the one that has gone
+            return False
+
+    wait_for(lambda: wrong(whole) == [])
+    assert found(whole)["brokers"].found == "3"
+    three.kill(three.brokers[2])
+    try:
+        wait_for(lambda: says("3, of which 3 is away"))
+        assert found(few)["replicas"].found == "2"
+        assert found(few)["replicas"].mend == "reassign the partitions to 3 brokers"
+        wait_for(lambda: not found(few)["replicas in sync"].ok)  # the third broker had a copy of some partition
+        assert found(few)["replicas in sync"].mend == "start the missing brokers"
+        assert wrong(whole) == [], (
+            "two of three copies are enough, and with two brokers alive it is not asked for fewer"
+        )
+    finally:
+        three.start_broker(three.brokers[2])
+    wait_for(lambda: says("3"))
+    wait_for(lambda: found(few)["replicas in sync"].ok)
+
+
+def test_brokers_that_keep_relays_from_their_groups_are_named() -> None:
+    """Above six seconds no session of ours is taken; between four and six another takes over later, and it says so."""
+    least = "group.min.session.timeout.ms"
+    for value, ok, words in (("4000", True, "4000"), ("6000", True, "6000, so another"), ("6001", False, "6001")):
+        values = {"auto.create.topics.enable": "false", least: value}
+        (finding,) = (each for each in _broker("1", values) if each.what.endswith(least))
+        assert finding.ok is ok
+        assert finding.found.startswith(words)
+        assert finding.mend == f"set {least}=4000 in the broker's configuration"

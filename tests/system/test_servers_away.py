@@ -18,10 +18,16 @@ from deploy.stack.postgres import Postgres
 from deploy.stack.stack import LEDGER
 from tests.deploy.commands import environment
 from tests.store.agency import small_agency
-from tests.system.world import CLIENT, PROJECTOR, RELAY, Agency, World, wait_for
+from tests.system.world import CLIENT, PROJECTOR, RELAY, Agency, World, seeded, wait_for
 
 from ledger.application.commands import Ledger
+from ledger.kafka.connection import KafkaSettings
+from ledger.proof.checkpoint import open_checkpoint
+from ledger.proof.kafka_place import every_note
+from ledger.proof.keys import write_key
+from ledger.proof.notes import new_key
 from ledger.store.database import migrate, open_engine, open_store
+from ledger.store.sealed import Sealed
 
 
 def page(port: int, path: str) -> tuple[int, str]:
@@ -38,11 +44,14 @@ def page(port: int, path: str) -> tuple[int, str]:
 
 @pytest.mark.timeout(600)
 def test_each_server_goes_away_and_comes_back_under_the_same_processes(world: World) -> None:
+    chance = seeded("servers away")
+    servers = [("PostgreSQL", world.without_postgres), ("Kafka", world.without_broker)]
     with Agency(world, "away") as agency:
         agency.start(relays=1, projectors=2, clients=1, rate=20.0)
         agency.wait_for_progress()
         keeping = agency.of(RELAY) + agency.of(PROJECTOR)
-        for words, server in (("PostgreSQL", world.without_postgres), ("Kafka", world.without_broker)):
+        for words, server in chance.sample(servers, 2):
+            time.sleep(chance.uniform(0, 1))
             away: AbstractContextManager[None] = server()
             with away:
                 for process in agency.of(RELAY) if words == "Kafka" else keeping:
@@ -54,6 +63,7 @@ def test_each_server_goes_away_and_comes_back_under_the_same_processes(world: Wo
                     assert page(process.port, "/health/live")[0] == 200
                     status, metrics = page(process.port, "/metrics")
                     assert (status, f'ledger_server_away{{server="{words}"}} 1.0' in metrics) == (200, True)
+                time.sleep(chance.uniform(0, 2))
             agency.wait_for_progress()
             wait_for(lambda: all(page(p.port, "/health/ready")[0] == 200 for p in keeping), "all are ready again")
             for process in agency.of(RELAY) if words == "Kafka" else keeping:
@@ -107,11 +117,68 @@ def test_views_without_kafka_wait_for_the_database_and_a_wrong_one_ends_them(
         server.stop()
 
 
-def start(url: str, port: int, log: Path) -> subprocess.Popen[bytes]:
+def test_a_sealer_waits_for_the_database_and_for_kafka_and_goes_on(world: World) -> None:
+    """As the same process; what it sealed while Kafka was away is on the checkpoints' topic afterwards."""
+    chance, port, folder = seeded("a sealer's servers away"), free_port(), world.folder / "sealer"
+    folder.mkdir()
+    world.postgres.ensure("sealer")
+    url = world.postgres.url("sealer")
+    engine = open_engine(url)
+    migrate(engine)
+    engine.dispose()
+    key = new_key("agency.example.org/ledger")
+    write_key(folder / "seal.key", key)
+    settings = KafkaSettings(brokers=tuple(world.cluster.bootstrap.split(",")), topic="ledger.sealer")
+    recorder = open_store(url)
+    kafka = {"LEDGER_KAFKA": world.cluster.bootstrap, "LEDGER_KAFKA_TOPIC": settings.topic}
+    process = start(
+        url, port, folder / "log", "seal", "--every", "0.2", LEDGER_SEAL_KEY=str(folder / "seal.key"), **kafka
+    )
+
+    def sealed() -> None:
+        """Record something, and wait until it is sealed."""
+        recorder.engine.dispose()
+        small_agency(Ledger(recorder), 1, 1)
+        head = recorder.sequence()
+        wait_for(lambda: (last := Sealed(recorder).last()) is not None and last.size == head, "it is sealed")
+
+    try:
+        sealed()
+        wait_for(lambda: page(port, "/health/ready")[0] == 200, "it is ready")
+        for _ in range(2):
+            with world.without_postgres():
+                says = "not ok: PostgreSQL is away"
+                wait_for(lambda: page(port, "/health/ready")[1].startswith(says), "it says that PostgreSQL is away")  # noqa: B023
+                assert page(port, "/health/live")[0] == 200
+                assert 'ledger_server_away{server="PostgreSQL"} 1.0' in page(port, "/metrics")[1]
+                time.sleep(chance.uniform(0, 2))
+            sealed()
+            wait_for(lambda: page(port, "/health/ready")[0] == 200, "it is ready again")
+            with world.without_broker():
+                time.sleep(chance.uniform(0, 2))
+                sealed()
+                assert page(port, "/health/ready")[0] == 200, "nobody outside holds up the sealing"
+        sizes = [row.size for row in Sealed(recorder).checkpoints()]
+
+        def told() -> list[int]:
+            return [open_checkpoint(note, [key.public])[0].size for note in every_note(settings)]
+
+        wait_for(lambda: told() == sizes, "every checkpoint is on the topic, in order")
+        assert len(sizes) >= 5
+        assert process.poll() is None, (folder / "log").read_text()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        recorder.engine.dispose()
+
+
+def start(url: str, port: int, log: Path, *command: str, **settings: str) -> subprocess.Popen[bytes]:
     with log.open("ab") as file:
         return subprocess.Popen(
-            [LEDGER, "run", "--metrics", str(port)],
-            env=environment(LEDGER_DATABASE=url),
+            [LEDGER, *(command or ("run",)), "--metrics", str(port)],
+            env=environment(LEDGER_DATABASE=url, **settings),
             stdout=file,
             stderr=subprocess.STDOUT,
         )

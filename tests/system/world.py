@@ -7,6 +7,7 @@ clients that give commands all the while. What ends by itself is started again, 
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import shutil
@@ -62,8 +63,8 @@ ROLES = {RELAY: "ledger_relay", PROJECTOR: "ledger_projector", CLIENT: "ledger_w
 
 
 def seeded(what: str) -> random.Random:
-    """Chance for a test, with its seed printed so that a failure can be looked at again."""
-    seed = random.SystemRandom().randrange(1, 1_000_000)
+    """Chance for a test, with its seed printed so that a failure can be looked at again by LEDGER_TEST_SEED."""
+    seed = int(os.environ.get("LEDGER_TEST_SEED") or random.SystemRandom().randrange(1, 1_000_000))
     say(f"{what}: seed {seed}")
     return random.Random(seed)
 

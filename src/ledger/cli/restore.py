@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,8 +19,13 @@ from ledger.kafka.place import last_position, live
 from ledger.kafka.restore import restore as restore_store
 from ledger.proof.kafka_place import every_sent
 from ledger.proof.notes import PublicKey
-from ledger.proof.restored import read_sent, restore_checkpoints
+from ledger.proof.places import Sent
+from ledger.proof.restored import read_sent, restore_checkpoints, restore_vouchers
 from ledger.proof.settings import read_proof_settings
+from ledger.proof.trust import Witness
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 
 @click.command()
@@ -31,8 +36,9 @@ def restore(session: Session, from_kafka: bool) -> None:
 
     The store is empty (on PostgreSQL with its tables: ledger migrate), or has the beginning of the log: a restore that
     was interrupted, or an older backup. Where there are database roles ledger_owner restores, and ledger_projector
-    rebuilds. The signed checkpoints come back from their own topic, each where the log leads to its root; signatures
-    are checked with the keys of LEDGER_TRUST or LEDGER_SEAL_KEY. Exit code 5 when the restored store does not agree
+    rebuilds. The signed checkpoints come back from their own topic, each where the log leads to its root, with what
+    witnesses and authorities have added to them; signatures are checked with the keys of LEDGER_TRUST (with
+    LEDGER_TSA_ROOTS) or LEDGER_SEAL_KEY. Exit code 5 when the restored store does not agree
     with its hashes or with a checkpoint.
 
     \b
@@ -43,7 +49,9 @@ def restore(session: Session, from_kafka: bool) -> None:
     with session.progress("Restoring", last_position(live(settings))) as advance:
         count = restore_store(recorder, settings, advance)
     keys, sent = _keys(), _checkpoints(settings)
-    checkpoints = restore_checkpoints(recorder, read_sent(sent, keys))
+    held = read_sent(sent, keys)
+    checkpoints = restore_checkpoints(recorder, held)
+    vouched = restore_vouchers(recorder, held, *_others())
     walk = SealedWalk(recorder, keys, {})
     with session.progress("Verifying", recorder.sequence()) as advance:
         report = verify(recorder, (), advance, sealed=walk)
@@ -57,6 +65,7 @@ def restore(session: Session, from_kafka: bool) -> None:
             "head": report.head,
             "last_leaf": report.last_leaf,
             "checkpoints": checkpoints,
+            "vouched": vouched,
             "sealed": seals.agrees,
             "sound": report.sound,
         },
@@ -64,6 +73,7 @@ def restore(session: Session, from_kafka: bool) -> None:
             f"{count:,} events restored; the store has {report.events:,}, up to position {report.head:,}\n"
             f"last leaf hash  {report.last_leaf or '-'}\n"
             f"{checkpoints:,} checkpoints restored; the store has {seals.checkpoints:,}, over {seals.agrees:,} events"
+            + (f"; on {vouched:,} what others had added" if vouched else "")
             + ("\n" if keys or not seals.checkpoints else ", signatures not checked: set LEDGER_TRUST\n")
             + (f"sound: every hash agrees; now{rebuilds}: ledger rebuild" if report.sound else "NOT SOUND")
         ),
@@ -82,7 +92,19 @@ def _keys() -> list[PublicKey]:
     return [sealing_key(None)[1].public] if settings.key is not None else []
 
 
-def _checkpoints(settings: KafkaSettings) -> list[tuple[bytes, datetime]]:
+def _others() -> tuple[list[Witness], list[Certificate]]:
+    """Whose cosignatures and timestamps are checked: those of LEDGER_TRUST and LEDGER_TSA_ROOTS."""
+    settings = read_proof_settings()
+    trust = trust_of(settings.trust, "LEDGER_TRUST")
+    roots: list[Certificate] = []
+    if settings.tsa_roots is not None:
+        from ledger.proof.timestamp import read_roots  # it takes a moment to import, and few have it
+
+        roots = read_roots(settings.tsa_roots)
+    return list(trust.witnesses.values()) if trust is not None else [], roots
+
+
+def _checkpoints(settings: KafkaSettings) -> list[Sent]:
     """What the topics of checkpoints have: that of the topic that is named, and of the one that the log is on now."""
     found = every_sent(settings)
     now = live(settings)

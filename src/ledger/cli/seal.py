@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from ledger.kafka.connection import read_kafka_settings
 from ledger.proof.keys import load_key
 from ledger.proof.memory import Memory
 from ledger.proof.notes import ED25519, PrivateKey
-from ledger.proof.places import Place, open_places
+from ledger.proof.places import Place, Stamp, open_places
 from ledger.proof.publish import Authority, Outcome, Publisher, Publishing
 from ledger.proof.seal import Sealer
 from ledger.proof.settings import ProofSettings, read_proof_settings
 from ledger.serving.health import PATIENCE, Health
 from ledger.serving.metrics import Now
 from ledger.serving.sealing import SealerMetrics
+from ledger.store.database import check_store
 from ledger.store.sealed import Sealed, SealedRow
 
 #: How often an authority is asked for a timestamp while sealing goes on and on, in seconds.
@@ -101,7 +103,7 @@ def _publisher(session: Session, key: PrivateKey, settings: ProofSettings, keeps
     if kafka is not None:
         from ledger.proof.kafka_place import KafkaPlace  # its client takes a moment to import
 
-        places.append(KafkaPlace(kafka, key.name, keys))
+        places.append(KafkaPlace(kafka, key.name, keys, partial(_stamps, sealed)))
     authority = None
     if settings.tsa is not None and settings.tsa_roots is not None:
         from ledger.proof.timestamp import read_roots  # likewise
@@ -110,6 +112,10 @@ def _publisher(session: Session, key: PrivateKey, settings: ProofSettings, keeps
         authority = Authority(settings.tsa, read_roots(settings.tsa_roots), pause)
     witnesses = tuple(trust.witnesses.values()) if trust else ()
     return Publisher(session.recorder, key.name, keys, clock, places, witnesses, authority)
+
+
+def _stamps(sealed: Sealed, size: int) -> list[Stamp]:
+    return [Stamp(row["authority"], bytes(row["token"]), row["received_at"]) for row in sealed.timestamps(size)]
 
 
 def _all_told(publisher: Publisher) -> list[Outcome]:
@@ -126,13 +132,25 @@ def _keep_sealing(
     stop: threading.Event = stop_on_signal()
     health, made = Health(patience=PATIENCE + every), 0
     publishing = Publishing(publisher, look=max(every, 1.0))
+    from ledger.kafka.outage import Outage  # it takes a moment to import, and to seal once needs none
+
+    outage = Outage(lambda: check_store(session.recorder.engine))
+    outage.told = health.away
 
     def measured(now: Now) -> SealerMetrics:
-        return SealerMetrics(session.recorder, health, now, lambda: made, lambda: len(publishing.alarms))
+        found = SealerMetrics(session.recorder, health, now, lambda: made, lambda: len(publishing.alarms))
+        found.outage = outage
+        return found
 
     with serving(session, metrics, health, measured), publishing:
         while not stop.is_set():
-            if sealer.seal() is not None:
+            try:
+                sealed = sealer.seal()
+            except Exception as fault:  # noqa: BLE001
+                outage.wait(fault, stop)  # what is no outage is raised again
+                continue
+            outage.over()
+            if sealed is not None:
                 made += 1
                 publishing.news()
             if publishing.fault is not None:

@@ -4,9 +4,10 @@
 |---|---|
 | ``LEDGER_KAFKA`` | brokers: ``host:port`` or several with commas |
 | ``LEDGER_KAFKA_TOPIC`` | the topic of the log; ``ledger.events`` by default |
-| ``LEDGER_KAFKA_CA`` | a file of certificates to trust; turns TLS on |
+| ``LEDGER_KAFKA_CA`` | a file of certificates to trust, or ``system`` for those of the system; turns TLS on |
 | ``LEDGER_KAFKA_CERTIFICATE``, ``LEDGER_KAFKA_KEY`` | files for mutual TLS, with the CA |
 | ``LEDGER_KAFKA_USER``, ``LEDGER_KAFKA_PASSWORD_FILE`` | SASL user, and a file with the password; with the CA |
+| | ``LEDGER_KAFKA_CA=unencrypted`` says that there is to be no TLS, where a user is named |
 | ``LEDGER_KAFKA_MECHANISM`` | ``SCRAM-SHA-512`` by default, or ``SCRAM-SHA-256``, ``PLAIN`` |
 """
 
@@ -24,6 +25,9 @@ from ledger.errors import BadInput, LedgerError
 
 _BROKER = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})\Z")
 _TOPIC = re.compile(r"^[A-Za-z0-9._-]{1,249}\Z")
+#: What LEDGER_KAFKA_CA may say instead of naming a file: the system's own certificates, or no TLS on purpose.
+SYSTEM, UNENCRYPTED = "system", "unencrypted"
+_OR_SAY = f"or {SYSTEM} for the certificates that the system trusts"
 _MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
 
 
@@ -42,6 +46,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     brokers: tuple[str, ...]
     topic: str = "ledger.events"
+    #: A file of certificates, or ``SYSTEM``; without it nothing is encrypted.
     ca: str | None = None
     certificate: str | None = None
     key: str | None = None
@@ -58,7 +63,9 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
             "security_protocol": ("SASL_" if sasl else "") + ("SSL" if tls else "PLAINTEXT"),
         }
         if tls:
-            found |= {"ssl_cafile": self.ca, "ssl_certfile": self.certificate, "ssl_keyfile": self.key}
+            # Without a file the client takes the system's; it checks the certificate and its name in either case.
+            file = None if self.ca == SYSTEM else self.ca
+            found |= {"ssl_cafile": file, "ssl_certfile": self.certificate, "ssl_keyfile": self.key}
         if sasl:
             found |= {
                 "sasl_mechanism": self.mechanism,
@@ -89,17 +96,30 @@ def read_kafka_settings(environment: Mapping[str, str] | None = None) -> KafkaSe
     user, password_file = environment.get("LEDGER_KAFKA_USER"), environment.get("LEDGER_KAFKA_PASSWORD_FILE")
     if (user is None) != (password_file is None):
         raise BadInput("LEDGER_KAFKA_USER: set it together with LEDGER_KAFKA_PASSWORD_FILE")
-    ca, certificate, key = (_file(environment, f"LEDGER_KAFKA_{each}") for each in ("CA", "CERTIFICATE", "KEY"))
+    said = environment.get("LEDGER_KAFKA_CA")
+    ca = said if said in (SYSTEM, UNENCRYPTED) else _file(environment, "LEDGER_KAFKA_CA", f"; name a file, {_OR_SAY}")
+    certificate, key = (_file(environment, f"LEDGER_KAFKA_{each}") for each in ("CERTIFICATE", "KEY"))
     if (certificate is None) != (key is None):
         raise BadInput("LEDGER_KAFKA_CERTIFICATE: set it together with LEDGER_KAFKA_KEY")
-    if ca is None and certificate is not None:
-        raise BadInput("LEDGER_KAFKA_CERTIFICATE: set LEDGER_KAFKA_CA with it; without that nothing is encrypted")
+    if ca in (None, UNENCRYPTED) and certificate is not None:
+        raise BadInput(
+            f"LEDGER_KAFKA_CERTIFICATE: set LEDGER_KAFKA_CA with it, to a file {_OR_SAY}; without that nothing is "
+            "encrypted"
+        )
     if ca is None and user is not None:
-        raise BadInput("LEDGER_KAFKA_USER: set LEDGER_KAFKA_CA with it; without that nothing is encrypted")
+        raise BadInput(
+            f"LEDGER_KAFKA_USER: set LEDGER_KAFKA_CA with it, to a file {_OR_SAY}; without that nothing is encrypted "
+            f"(on a network that you trust with everything in the log: LEDGER_KAFKA_CA={UNENCRYPTED})"
+        )
+    if ca == UNENCRYPTED and user is not None and mechanism == "PLAIN":
+        raise BadInput(
+            f"LEDGER_KAFKA_MECHANISM: PLAIN would send the password itself, and LEDGER_KAFKA_CA={UNENCRYPTED} does not "
+            "hide it; use SCRAM-SHA-512, or TLS"
+        )
     return KafkaSettings(
         brokers=brokers,
         topic=topic,
-        ca=ca,
+        ca=None if ca == UNENCRYPTED else ca,
         certificate=certificate,
         key=key,
         user=user,
@@ -115,10 +135,10 @@ def check_topic_name(field: str, name: str) -> str:
     return name
 
 
-def _file(environment: Mapping[str, str], name: str) -> str | None:
+def _file(environment: Mapping[str, str], name: str, mend: str = "") -> str | None:
     path = environment.get(name)
     if path and not Path(path).is_file():
-        raise BadInput(f"{name}: there is no file {path}")
+        raise BadInput(f"{name}: there is no file {path}{mend}")
     return path or None
 
 

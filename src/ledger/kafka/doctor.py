@@ -5,17 +5,23 @@ Every finding says which setting of what is wrong, what it can cost, and the com
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
+from ledger.kafka.membership import LONGER_SESSION_MS, SESSION_MS
 from ledger.kafka.place import end_of, lacks, live
 
+log = structlog.get_logger("ledger.kafka")
+
+#: How long a broker may take to answer the doctor, in milliseconds.
+_PATIENCE_MS = 10_000
 #: What the topic of the log is made with: kept for ever, never compacted, written only when enough replicas have it.
 TOPIC_CONFIG = {
     "retention.ms": "-1",
@@ -46,7 +52,7 @@ class Finding:
 def admin(settings: KafkaSettings, **options: Any) -> Any:
     """An administrative client; raises ``KafkaUnreachable`` naming the setting."""
     try:
-        return KafkaAdminClient(**settings.client(), bootstrap_timeout_ms=10_000, **options)
+        return KafkaAdminClient(**settings.client(), **{"bootstrap_timeout_ms": 10_000, **options})
     except (KafkaError, OSError, ValueError) as fault:
         raise KafkaUnreachable(settings, fault) from fault
 
@@ -84,7 +90,7 @@ def examine(settings: KafkaSettings) -> list[Finding]:
     """
     named, settings = settings, live(settings, patience_ms=10_000)
     end = end_of(settings)
-    client = admin(settings)
+    client = admin(settings, request_timeout_ms=_PATIENCE_MS)
     try:
         cluster = client.describe_cluster()
         topics = client.describe_topics()
@@ -92,34 +98,54 @@ def examine(settings: KafkaSettings) -> list[Finding]:
         if topic is None or topic["error_code"] != 0:
             missing = Finding(False, f"topic {settings.topic}", "missing", "nothing to relay to", "ledger topic create")
             return [missing]
-        resources = [ConfigResource(ConfigResourceType.TOPIC, settings.topic)]
-        resources += [ConfigResource(ConfigResourceType.BROKER, str(b["broker_id"])) for b in cluster["brokers"]]
-        configs = client.describe_configs([_all_values(r) for r in resources], config_filter="all")
+        values = _values(client, ConfigResourceType.TOPIC, settings.topic)
+        brokers = _of_brokers(client, cluster)
     finally:
         client.close()
-    values = {name: entry["value"] for name, entry in configs["topic"][settings.topic].items()}
     findings = []
     if settings.topic != named.topic:
         words = f"the log has moved to {settings.topic}"
         findings.append(Finding(True, f"topic {named.topic}", words))
-    findings += _topic(settings, values, topic, _brokers(cluster, topics))
+    known = _known(cluster, topics)
+    findings.append(_away(brokers.keys(), known))
+    findings += _topic(settings, values, topic, len(known))
     findings += _accepts(settings, values)
     findings.append(_partitions(settings.topic, len(topic["partitions"]), end.made_with))
     findings.append(_beginning(settings, len(topic["partitions"]), lacks(settings, end)))
-    for number, entries in configs.get("broker", {}).items():
-        findings += _broker(number, {name: entry["value"] for name, entry in entries.items()})
+    for number, its_values in brokers.items():
+        findings += _broker(str(number), its_values)
     return findings
 
 
-def _all_values(resource: Any) -> Any:
+def _values(client: Any, kind: Any, name: str) -> dict[str, str]:
+    """Every setting of a topic or a broker."""
+    resource = ConfigResource(kind, name)
     resource.configs = None  # kafka-python: None asks for every value
-    return resource
+    (found,) = client.describe_configs([resource], config_filter="all").values()
+    return {setting: entry["value"] for setting, entry in found[name].items()}
 
 
-def _brokers(cluster: Any, topics: Any) -> int:
-    """How many brokers there are, with those that are away now but have a part of some topic."""
-    alive = {each["broker_id"] for each in cluster["brokers"]}
-    return len(alive.union(*(part["replica_nodes"] for each in topics for part in each["partitions"])))
+def _of_brokers(client: Any, cluster: Any) -> dict[int, dict[str, str]]:
+    """The settings of each broker that answers: one that has just gone is named by the others for some seconds more."""
+    found = {}
+    for number in sorted(each["broker_id"] for each in cluster["brokers"]):
+        try:
+            found[number] = _values(client, ConfigResourceType.BROKER, str(number))
+        except (KafkaError, OSError) as fault:
+            log.warning("a broker does not answer", error=type(fault).__name__)
+    return found
+
+
+def _known(cluster: Any, topics: Any) -> set[int]:
+    """The brokers that there are, with those that are away but have a part of some topic."""
+    named = {each["broker_id"] for each in cluster["brokers"]}
+    return named.union(*(part["replica_nodes"] for each in topics for part in each["partitions"]))
+
+
+def _away(alive: Collection[int], known: set[int]) -> Finding:
+    """How many brokers there are. One that is away loses nothing by itself; what it endangers is found for itself."""
+    away = ", ".join(str(each) for each in sorted(known.difference(alive)))
+    return Finding(True, "brokers", f"{len(known)}, of which {away} is away" if away else str(len(known)))
 
 
 def _alter(settings: KafkaSettings) -> str:
@@ -224,3 +250,12 @@ def _broker(number: str, values: Mapping[str, str]) -> Iterator[Finding]:
         "a mistyped topic name makes a topic with settings that lose events",
         "set auto.create.topics.enable=false in the broker's configuration",
     )
+    least = values.get("group.min.session.timeout.ms")
+    if least is not None:
+        yield Finding(
+            int(least) <= LONGER_SESSION_MS,
+            f"broker {number}: group.min.session.timeout.ms",
+            least if int(least) <= SESSION_MS else f"{least}, so another relay takes over some seconds later",
+            "relays and projectors cannot join their groups",
+            f"set group.min.session.timeout.ms={SESSION_MS} in the broker's configuration",
+        )

@@ -34,8 +34,9 @@ class TopicRemade(LedgerError):
 class Identity:
     """The topic as it was when this was made; ``look`` tells whether it is still the same."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, *, patience_ms: int = _PATIENCE_MS) -> None:
         self._settings = settings
+        self._patience_ms = patience_ms
         self._client: Any = None
         self._looked = time.monotonic()
         topic = self._described()
@@ -69,7 +70,9 @@ class Identity:
             except (KafkaError, OSError):
                 self.close()
         if found is None:
-            self._client = admin(self._settings, request_timeout_ms=_PATIENCE_MS)
+            self._client = admin(
+                self._settings, request_timeout_ms=self._patience_ms, bootstrap_timeout_ms=self._patience_ms
+            )
             try:
                 found = self._client.describe_topics([self._settings.topic])
             except (KafkaError, OSError) as fault:

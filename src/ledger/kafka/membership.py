@@ -17,38 +17,39 @@ from typing import Any
 
 import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer
-from kafka.errors import KafkaError
+from kafka.errors import InvalidSessionTimeoutError, KafkaError
 
 from ledger.kafka.connection import KafkaSettings
 
 log = structlog.get_logger()
 
-#: How long a member may be silent before its partitions go to another, in milliseconds. Brokers refuse a session under
-#: 6,000 unless they are told otherwise.
-SESSION_MS = 6000
+#: How long a member may be silent before its partitions go to another, in milliseconds: what is asked for, and
+#: what where the broker refuses that: less than 6,000 unless its ``group.min.session.timeout.ms`` says otherwise.
+SESSION_MS, LONGER_SESSION_MS = 4000, 6000
+#: How often a member says that it is there, and is told that the group is being rearranged, in milliseconds.
+HEARTBEAT_MS = 500
+#: How long a poll sleeps at most before it does what a heartbeat has told it, in milliseconds.
+RETRY_MS = 100
 #: How long the group waits for a living member to join again, in milliseconds.
 REJOIN_MS = 10_000
-#: How long a process may work without asking for its partitions before it gives them up, in seconds.
+#: How long a process may work without asking for its partitions before it gives them up, in seconds. A projector's turn
+#: is a transaction of its database, which may be long; nothing is wrong with the one that takes over meanwhile.
 STALL = 60.0
 
-#: A poll outlasts a rearrangement of the group, so that no join ends between two polls but by rare chance.
-_POLL_MS = 10_000
+#: A poll outlasts a rearrangement of the group, so that no join ends between two polls but by rare chance. A process
+#: that is stuck is found out at the end of one.
+POLL_MS = 5_000
 _AGAIN = 0.5
 
 
 class Membership:
-    """One process's membership of a group on the log's topic."""
+    """One process's membership of a group on the log's topic. ``stall`` is how long it may work without asking."""
 
-    def __init__(self, settings: KafkaSettings, group: str) -> None:
-        self._consumer: Any = KafkaConsumer(
-            **settings.client(),
-            group_id=group,
-            enable_auto_commit=False,
-            session_timeout_ms=SESSION_MS,
-            heartbeat_interval_ms=SESSION_MS // 6,
-            max_poll_interval_ms=REJOIN_MS,
-            auto_offset_reset="latest",
-        )
+    def __init__(self, settings: KafkaSettings, group: str, *, stall: float | None = None) -> None:
+        self._settings, self._group = settings, group
+        self._stall = STALL if stall is None else stall
+        self.session_ms = SESSION_MS
+        self._consumer = self._join(SESSION_MS)
         self._topic = settings.topic
         self._known = threading.Condition()
         self._assigned: frozenset[int] = frozenset()
@@ -76,8 +77,9 @@ class Membership:
         """Give the partitions up at once, so that the others need not wait for the session to end."""
         with self._known:
             self._leaving = True
+            consumer = self._consumer
             self._known.notify_all()
-        self._consumer.close()
+        consumer.close()
         self._thread.join()
 
     def assigned(self, partitions: Iterable[int]) -> None:
@@ -86,13 +88,26 @@ class Membership:
             self._assigned = frozenset(partitions)
             self._known.notify_all()
 
+    def _join(self, session_ms: int) -> Any:
+        self.session_ms = session_ms
+        return KafkaConsumer(
+            **self._settings.client(),
+            group_id=self._group,
+            enable_auto_commit=False,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=min(HEARTBEAT_MS, session_ms // 6),
+            max_poll_interval_ms=REJOIN_MS,
+            retry_backoff_ms=RETRY_MS,
+            auto_offset_reset="latest",
+        )
+
     def _answer(self) -> None:
         """Poll the group until it is left; but for leaving, the consumer is this thread's alone."""
         subscribed = False
         while not self._leaving:
             try:
                 if self._stuck():
-                    log.warning("membership-stalled", seconds=STALL)
+                    log.warning("membership-stalled", seconds=self._stall)
                     self._consumer.unsubscribe()  # leaves the group
                     subscribed = False
                     self.assigned(())
@@ -101,7 +116,14 @@ class Membership:
                 if not subscribed:
                     self._consumer.subscribe([self._topic], listener=_Listener(self, self._consumer))
                     subscribed = True
-                self._consumer.poll(timeout_ms=min(_POLL_MS, int(STALL * 1000)))
+                self._consumer.poll(timeout_ms=min(POLL_MS, int(self._stall * 1000)))
+            except InvalidSessionTimeoutError as fault:
+                if self._leaving or self.session_ms >= LONGER_SESSION_MS:
+                    self._fail(fault)
+                    return
+                log.info("membership-longer-session", milliseconds=LONGER_SESSION_MS)
+                self._replace(self._join(LONGER_SESSION_MS))
+                subscribed = False
             except KafkaError as fault:
                 if self._leaving:
                     return
@@ -115,8 +137,15 @@ class Membership:
                     self._fail(fault)
                 return
 
+    def _replace(self, consumer: Any) -> None:
+        """Go on with another consumer; of the two, ``leave`` closes the one that it finds."""
+        with self._known:
+            before, self._consumer = self._consumer, consumer
+            leaving = self._leaving
+        (consumer if leaving else before).close()
+
     def _stuck(self) -> bool:
-        return time.monotonic() - self._asked > STALL
+        return time.monotonic() - self._asked > self._stall
 
     def _wait_until_asked(self) -> None:
         with self._known:

@@ -25,7 +25,7 @@ from kafka.errors import KafkaError, ProducerFencedError
 
 from ledger.errors import IntegrityFault, LedgerError
 from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
-from ledger.kafka.identity import READING, Identity, TopicRemade
+from ledger.kafka.identity import READING, Identity, NoTopic, TopicRemade
 from ledger.kafka.membership import Membership
 from ledger.kafka.outage import Outage
 from ledger.kafka.place import End, end_of, lacks
@@ -43,6 +43,21 @@ RELAY = "ledger-relay"
 #: only to end it. Often enough to look meanwhile whether it has ended.
 GIVES_WAY = 5.0
 _LOOK = 0.5
+#: How long brokers may take to say which topic it is, in seconds, until another of them is asked for as long again.
+_SAYS_WHICH = 5.0
+#: How long a relay may be stuck before it gives its place up, in seconds: in a database that does not answer, say. What
+#: a transaction may rightly wait for: ``_ANSWERS``, and two brokers that do not say which topic it is.
+STUCK = 25.0
+#: How often a relay with nothing to do looks whether it is chosen and whether there is something, in seconds.
+IDLE = 0.05
+#: What is left to a takeover for its work, in milliseconds, beside what it waits for by the settings of the group: two
+#: rounds with the group, the fencing, the end of the transaction that was open, and where the topic ends.
+TAKES_OVER_MS = 3000
+#: How often a relay that stands by asks Kafka whether it is there, and how long it waits for the answer, in seconds.
+STANDS_BY, _PATIENT = 2.0, 3.0
+#: How long brokers keep a transaction open whose relay has fallen silent and that nobody has taken over from, in
+#: seconds; readers of committed events wait behind it for so long. Longer than a transaction may take.
+TRANSACTION = 30.0
 #: How long after it has sent something a relay looks at the store more often, and how often then, in seconds.
 _BUSY, _LULL = 2.0, 0.005
 #: How long brokers may take to say that they have a transaction's messages, in seconds; it is given up then.
@@ -93,13 +108,13 @@ class Sender:
             retry_backoff_ms=10,
             batch_size=256 * 1024,
             max_request_size=4 * 1024 * 1024,
-            transaction_timeout_ms=60_000,
+            transaction_timeout_ms=int(TRANSACTION * 1000),
             max_block_ms=30_000,
         )
         self._topic: Identity | None = None
         try:
             self._producer.init_transactions()
-            self._topic = Identity(settings)
+            self._topic = Identity(settings, patience_ms=int(_SAYS_WHICH * 1000))
             # Only now is nobody else able to commit; what is on the topic now is what will stay.
             end = end_of(settings)
             if end.moved is not None:
@@ -234,6 +249,25 @@ def check_same_log(recorder: Recorder, settings: KafkaSettings, end: End) -> Non
         )
 
 
+class _Watch:
+    """What a relay that stands by knows of its topic: it asks now and then, since it sends nothing."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._topic: Identity | None = None
+
+    def look(self) -> None:
+        """Raise ``KafkaUnreachable`` when no broker answers, ``NoTopic`` or ``TopicRemade`` when it is not there."""
+        if self._topic is None:
+            self._topic = Identity(self._settings, patience_ms=int(_PATIENT * 1000))
+        self._topic.look(good_for=STANDS_BY)
+
+    def close(self) -> None:
+        if self._topic is not None:
+            self._topic.close()
+            self._topic = None
+
+
 class Relay:
     """Stands by until it is chosen, then sends until it is stopped or fenced."""
 
@@ -243,7 +277,7 @@ class Relay:
         settings: KafkaSettings,
         *,
         batch: int = 1000,
-        idle: float = 0.05,
+        idle: float = IDLE,
         outage: Outage | None = None,
     ) -> None:
         self._recorder = recorder
@@ -272,8 +306,9 @@ class Relay:
 
     def _run_topic(self, stop: threading.Event, on_change: Callable[[RelayState], None] | None) -> None:
         """Relay to one topic; raises ``TopicMoved`` when it has ended."""
-        election = Membership(self._settings, f"{RELAY}-{self._settings.topic}")
+        election = Membership(self._settings, f"{RELAY}-{self._settings.topic}", stall=STUCK)
         sender: Sender | None = None
+        watch = _Watch(self._settings)
         gives_way_until = busy_until = 0.0
         try:
             while not stop.is_set():
@@ -306,7 +341,7 @@ class Relay:
                         sender.close()
                         sender = None
                         self.state.active = False
-                if sender is not None or not chosen:
+                if sender is not None or (not chosen and self._is_there(watch)):
                     self.outage.over()
                 if on_change is not None:
                     on_change(self.state)
@@ -316,9 +351,20 @@ class Relay:
                     stop.wait(self._idle if time.monotonic() > busy_until else _LULL)
         finally:
             self.state.active = False
+            watch.close()
             if sender is not None:
                 sender.close()
             election.leave()
+
+    def _is_there(self, watch: _Watch) -> bool:
+        """Whether Kafka answers one that stands by; when it does not, that is noticed."""
+        try:
+            watch.look()
+        except (KafkaError, KafkaUnreachable, NoTopic) as fault:
+            if not self.outage.noticed(fault):
+                raise
+            return False
+        return True
 
     def _see_whether_it_ended(self) -> None:
         try:

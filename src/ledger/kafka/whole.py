@@ -24,7 +24,7 @@ from ledger.kafka.wire import Headers, moved_in
 _KEPT = 10_000
 #: How many bytes one answer holds at most, of all partitions.
 _FETCHED = 4 * 1024 * 1024
-#: How long a transaction may stay open before reading behind it is given up, in seconds. The relay's ends after 60.
+#: How long a transaction may stay open before reading behind it is given up, in seconds. The relay's ends after 30.
 _PATIENCE = 150.0
 
 

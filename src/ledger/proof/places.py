@@ -8,9 +8,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
+
+import msgspec
 
 from ledger.clock import Clock, to_text
 from ledger.errors import IntegrityFault
@@ -23,10 +27,32 @@ from ledger.store.sealed import Sealed
 _TAIL = 64 * 1024
 
 
+class Stamp(msgspec.Struct, frozen=True):
+    """An authority's timestamp on a checkpoint, as it goes out beside it and comes back."""
+
+    authority: str
+    token: bytes
+    received_at: str
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A checkpoint as a place gives it back: the note with its signatures, when it came there, the timestamps on it."""
+
+    note: bytes
+    at: datetime
+    stamps: tuple[Stamp, ...] = ()
+
+
 class Place(Protocol):
-    """Somewhere checkpoints go. ``name`` is how messages call it; errors are ``Unreachable`` or ``IntegrityFault``."""
+    """Somewhere checkpoints go. ``name`` is how messages call it; errors are ``Unreachable`` or ``IntegrityFault``.
+
+    ``again`` says whether it is given its last checkpoint once more when others have signed it since: a place that a
+    store is restored from.
+    """
 
     name: str
+    again: bool
 
     def last(self) -> int:
         """The size of the last checkpoint it has, 0 when none."""
@@ -43,6 +69,8 @@ class FilePlace:
 
     On a disk that cannot be rewritten, or in another's hands, it is what the store is compared with.
     """
+
+    again = False
 
     def __init__(self, path: Path, keys: Sequence[PublicKey]) -> None:
         self.name = str(path)
@@ -120,6 +148,8 @@ class HttpPlace:
 
     It may be sent the same one twice. What it has taken is noted in the store, since it cannot be asked.
     """
+
+    again = False
 
     def __init__(self, url: str, sealed: Sealed, clock: Clock) -> None:
         self.name = url

@@ -16,6 +16,7 @@ from functools import partial
 
 import structlog
 from cryptography.x509 import Certificate
+from sqlalchemy.exc import DBAPIError
 
 from ledger.clock import Clock, from_text, to_text
 from ledger.errors import IntegrityFault, LedgerError
@@ -28,6 +29,7 @@ from ledger.proof.seal import Behind, Seen
 from ledger.proof.timestamp import request_timestamp
 from ledger.proof.tree import StoredTree
 from ledger.proof.trust import Witness
+from ledger.store.database import is_away
 from ledger.store.recorder import Recorder
 from ledger.store.sealed import Sealed, SealedRow
 
@@ -79,6 +81,8 @@ class Publisher:
     authority: Authority | None = None
     _away: dict[str, _Away] = field(default_factory=dict)
     _stands: dict[str, int] = field(default_factory=dict)
+    #: How many others' signatures and timestamps a place has of the checkpoint that it stands at; unset: not known.
+    _has: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._sealed = Sealed(self.recorder)
@@ -136,6 +140,7 @@ class Publisher:
             away.failures += 1
             away.until = time.monotonic() + min(_LONGEST_PAUSE, 2.0 ** min(away.failures, 10))
             self._stands.pop(name, None)
+            self._has.pop(name, None)
             alarm = isinstance(fault, IntegrityFault)
             (log.error if alarm else log.warning)(
                 "a party outside knows another history" if alarm else "a party outside is away",
@@ -174,12 +179,24 @@ class Publisher:
                 f"{place.name} has a checkpoint of {stands:,} events, the last one here has {last.size:,}: "
                 "an old backup was restored"
             )
-        rows = self._sealed.checkpoints(stands, _AT_ONCE)
+        rows = [*self._signed_since(place, stands), *self._sealed.checkpoints(stands, _AT_ONCE)]
         if rows:
+            vouchers = self._vouchers(rows[-1].size)  # counted before, so that one that comes meanwhile goes next time
             place.send([(row.size, cosigned(self._sealed, row)) for row in rows])
             stands = rows[-1].size
+            self._has[place.name] = vouchers
         self._stands[place.name] = stands
         return Outcome(place.name, len(rows), more=stands < last.size)
+
+    def _signed_since(self, place: Place, stands: int) -> list[SealedRow]:
+        """The checkpoint that a place stands at, when others have signed it since it was sent there."""
+        if not place.again or self._vouchers(stands) <= self._has.get(place.name, 0):
+            return []
+        row = self._sealed.checkpoint(stands)
+        return [] if row is None else [row]
+
+    def _vouchers(self, size: int) -> int:
+        return len(self._sealed.cosignatures(size)) + len(self._sealed.timestamps(size)) if size else 0
 
 
 class Publishing:
@@ -212,10 +229,20 @@ class Publishing:
         try:
             while not self._stop.is_set():
                 self._news.clear()
-                outcomes = self._publisher.turn(patient=True)
+                outcomes = self._turn()
                 self.alarms |= {each.party: each.fault for each in outcomes if each.alarm}
                 if not any(each.more for each in outcomes):
                     self._news.wait(self._look)
-            self._publisher.turn(patient=True)  # what was sealed last goes out too
+            self._turn()  # what was sealed last goes out too
         except BaseException as fault:  # noqa: BLE001 - the sealer's own loop is told, and ends with it
             self.fault = fault
+
+    def _turn(self) -> list[Outcome]:
+        """One turn; nobody is told of anything while the database is away, which the sealer itself waits for."""
+        try:
+            return self._publisher.turn(patient=True)
+        except DBAPIError as fault:
+            if not is_away(fault):
+                raise
+            log.warning("nobody is told while the database is away", error=type(fault).__name__)
+            return []
