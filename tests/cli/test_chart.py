@@ -122,6 +122,8 @@ def test_as_of_a_service_date_leaves_out_what_had_not_begun(world: World, run: R
     assert (chart["contacts"], chart["notes"], chart["disputes"], chart["as_of"]) == ([], [], [], "2025-01-17")
     chart = run("--json", "chart", world.charts[0], "--as-of", "2025-01-18").data["chart"]
     assert len(chart["contacts"]) == 2
+    assert chart["plans"] == []
+    chart = run("--json", "chart", world.charts[0], "--as-of", "2025-03-03").data["chart"]
     assert [plan["in_force"] for plan in chart["plans"]] == [2]
 
 

@@ -86,9 +86,8 @@ def changed(agency: Agency, day: int = 5) -> None:
     agency.do(AddAddendum(note_id=agency.note_of(contact), addendum_id=agency.new(), text="later words"), agency.worker)
     wrong = agency.service(day, "14:00", 15, client=1)
     agency.do(MarkNoteInError(note_id=agency.note_of(wrong), reason="another client's"), agency.worker)
-    agency.do(
-        CorrectClientDetails(client_id=agency.clients[0], name=PersonName(family="Client", given="New"), reason="x")
-    )
+    name = PersonName(family="Client", given=f"New {agency.new()[:8]}")
+    agency.do(CorrectClientDetails(client_id=agency.clients[0], name=name, reason="x"))
     agency.do(
         RegisterStaff(
             staff_id=agency.new(), name=PersonName(family="Later", given="Lee"), roles=("clinician",),
