@@ -188,27 +188,30 @@ def test_a_relay_whose_work_stands_still_gives_its_place_up(
     """Its process lives and answers the group; only its loop stands still, as in a database that does not answer."""
     assert relay.STUCK < relay.TRANSACTION < membership.STALL
     monkeypatch.setattr(relay, "STUCK", 2.0)
-    settings, goes_on, stop = new_topic(2), threading.Event(), threading.Event()
-    stuck, other = relay.Relay(month, settings, batch=50), relay.Relay(month, settings, batch=50)
-    goes_on.set()
-    send = stuck._send
+    settings, stop = new_topic(2), threading.Event()
+    both = [relay.Relay(month, settings, batch=50) for _ in range(2)]
+    gates = [threading.Event() for _ in both]
 
-    def stands_still(sender: relay.Sender) -> int:
-        goes_on.wait()
-        return send(sender)
+    def stands_still(send: Callable[[relay.Sender], int], goes_on: threading.Event) -> Callable[[relay.Sender], int]:
+        return lambda sender: send(sender) if goes_on.wait() else 0
 
-    monkeypatch.setattr(stuck, "_send", stands_still)
-    threads = [threading.Thread(target=each.run, args=(stop,)) for each in (stuck, other)]
+    for each, gate in zip(both, gates, strict=True):
+        gate.set()
+        monkeypatch.setattr(each, "_send", stands_still(each._send, gate))
+    threads = [threading.Thread(target=each.run, args=(stop,)) for each in both]
     try:
-        threads[0].start()
-        wait_for(lambda: stuck.state.active and stuck.state.sent > 0)
-        goes_on.clear()
-        threads[1].start()
-        wait_for(lambda: other.state.active and other.state.position == month.head())
-        goes_on.set()
-        wait_for(lambda: stuck.state.active != other.state.active)
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: any(each.state.position == month.head() for each in both))
+        time.sleep(3)  # the group has come to rest: nobody is chosen anew for another reason
+        (stuck,) = (number for number, each in enumerate(both) if each.state.active)
+        gates[stuck].clear()
+        wait_for(lambda: both[1 - stuck].state.active, seconds=30)
+        gates[stuck].set()
+        wait_for(lambda: both[0].state.active != both[1].state.active)
     finally:
-        goes_on.set()
+        for gate in gates:
+            gate.set()
         stop.set()
         for thread in threads:
             thread.join(timeout=60)
