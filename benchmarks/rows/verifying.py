@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
 
 import psycopg
@@ -23,7 +24,7 @@ def verify(bench: Bench) -> Result:
     """Every leaf hash, the gapless order, the turn of each stream, each signature; read from PostgreSQL."""
     figures, notes = [], []
     found: Comparison | None = None
-    ways = {
+    ways: dict[str, Callable[[Filled], Timed]] = {
         "psycopg, text, a server-side cursor, SHA-256 of each row": partial(_bare, binary=False),
         "psycopg, binary, a server-side cursor, SHA-256 of each row": partial(_bare, binary=True),
         "psycopg, each row as one text, made by the server, SHA-256 of it": _bare_text,
