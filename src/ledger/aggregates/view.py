@@ -89,7 +89,7 @@ def view_key(projection: str) -> str:
 class ViewRecord(Aggregate):
     """One certificate or approval, a stream of its own as an access is: nobody waits for another's."""
 
-    KIND = "view-record"
+    KIND = "view"
 
     def apply(self, event: Event, occurred_at: datetime) -> None:
         if not isinstance(event, ViewCertified | RebuildApproved):
