@@ -106,6 +106,26 @@ def test_half_of_what_makes_kafka_secure_is_refused(given: tuple[str, ...], word
         read_kafka_settings(settings)
 
 
+def test_a_certificate_that_is_none_is_named_before_any_broker_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a letter to the county")
+    named = str(tmp_path / "file")
+    with pytest.raises(BadInput, match=r"LEDGER_KAFKA_CA: .*file holds no certificates"):
+        read_kafka_settings({"LEDGER_KAFKA": "host:9092", "LEDGER_KAFKA_CA": named})
+    settings = {"LEDGER_KAFKA": "host:9092", "LEDGER_KAFKA_CA": "system"}
+    with pytest.raises(BadInput, match=r"LEDGER_KAFKA_CERTIFICATE: .*LEDGER_KAFKA_KEY"):
+        read_kafka_settings({**settings, "LEDGER_KAFKA_CERTIFICATE": named, "LEDGER_KAFKA_KEY": named})
+
+
+def test_a_setting_that_is_empty_is_as_none() -> None:
+    found = read_kafka_settings(
+        {"LEDGER_KAFKA": "host:9092", "LEDGER_KAFKA_USER": "", "LEDGER_KAFKA_PASSWORD_FILE": ""}
+    )
+    assert found is not None
+    assert (found.user, found.password) == (None, None)
+    with pytest.raises(BadInput, match="set it together with LEDGER_KAFKA_PASSWORD_FILE"):
+        read_kafka_settings({"LEDGER_KAFKA": "host:9092", "LEDGER_KAFKA_USER": "u", "LEDGER_KAFKA_PASSWORD_FILE": ""})
+
+
 @pytest.mark.parametrize("brokers", [",", " ", " , "])
 def test_brokers_that_are_none_are_refused(brokers: str) -> None:
     with pytest.raises(BadInput, match=r"LEDGER_KAFKA: .* names no broker; write host:port"):

@@ -53,7 +53,18 @@ def test_a_folder_that_is_not_there(
     assert "does not exist; create it first" in said
 
 
-@pytest.mark.parametrize("url", ["mysql://host/ledger", "ledger.db", "sqlite"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true", "sqlite://a.db"]
+)
+def test_a_store_that_would_be_gone_with_the_process_takes_nothing(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = run(monkeypatch, capsys, url, *RECORD)
+    assert (code, "Traceback" in said) == (2, False)
+    assert "LEDGER_DATABASE: it names no file" in said
+
+
+@pytest.mark.parametrize("url", ["mysql://host/ledger", "ledger.db", "sqlite", "postgresql://u@host:x/d"])
 def test_a_url_that_is_none_of_ours(
     url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from click.testing import CliRunner
 from deploy.stack.brokers import Cluster
 from kafka.admin import ConfigResource, ConfigResourceType
 from tests.kafka.conftest import jars
 from tests.kafka.test_relay import wait_for
 
+from ledger.cli.main import cli
+from ledger.errors import BadInput
 from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
 from ledger.kafka.doctor import Finding, _broker, admin, create_topic, examine
+from ledger.kafka.identity import NoTopic
+from ledger.kafka.relay import Relay
+from ledger.store.recorder import Recorder
 
 
 def alter(settings: KafkaSettings, name: str, value: str) -> None:
@@ -128,3 +135,34 @@ def test_brokers_that_keep_relays_from_their_groups_are_named() -> None:
         assert finding.ok is ok
         assert finding.found.startswith(words)
         assert finding.mend == f"set {least}=4000 in the broker's configuration"
+
+
+def test_a_broker_that_lets_no_transaction_run_long_enough_is_named() -> None:
+    found = {each.what: each for each in _broker("1", {"transaction.max.timeout.ms": "20000"})}
+    named = found["broker 1: transaction.max.timeout.ms"]
+    assert not named.ok
+    assert "transaction.max.timeout.ms=30000" in named.mend
+    found = {each.what: each for each in _broker("1", {"transaction.max.timeout.ms": "30000"})}
+    assert found["broker 1: transaction.max.timeout.ms"].ok
+
+
+@pytest.mark.parametrize(("words", "named"), [(("--replicas", "5"), "--replicas: 5 copies need 5 brokers"),
+                                              (("--partitions", "0"), "--partitions")])  # fmt: skip
+def test_a_topic_that_cannot_be_made_so_is_refused_by_the_option(
+    words: tuple[str, str], named: str, broker: Cluster
+) -> None:
+    settings = {
+        "LEDGER_KAFKA": broker.bootstrap,
+        "LEDGER_KAFKA_TOPIC": "never.made",
+        "LEDGER_DATABASE": "sqlite:///x.db",
+    }
+    done = CliRunner().invoke(cli, ["topic", "create", *words], env=settings)
+    said = done.output + str(done.exception)
+    assert named in said
+    assert done.exit_code == 2 or isinstance(done.exception, BadInput)
+
+
+def test_a_relay_says_that_there_is_no_such_topic(month: Recorder, broker: Cluster) -> None:
+    settings = KafkaSettings(brokers=tuple(broker.bootstrap.split(",")), topic="mistyped")
+    with pytest.raises(NoTopic, match="LEDGER_KAFKA_TOPIC: there is no topic mistyped; run: ledger topic create"):
+        Relay(month, settings).run(threading.Event())

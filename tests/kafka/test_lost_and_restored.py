@@ -76,7 +76,7 @@ def test_all_is_lost_but_kafka(
         "LEDGER_KAFKA": ",".join(settings.brokers),
         "LEDGER_KAFKA_TOPIC": settings.topic,
     }
-    for command in (("restore", "--from-kafka"), ("verify", "--against-kafka"), ("rebuild"), ("verify",)):
+    for command in (("restore", "--from-kafka"), ("verify", "--against-kafka"), ("rebuild",), ("verify",)):
         done = ledger(variables, *command)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     restored = open_store(url)

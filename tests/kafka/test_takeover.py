@@ -18,12 +18,13 @@ from deploy.stack.brokers import Cluster, free_port
 from tests.kafka.conftest import jars
 from tests.kafka.test_relay import LEDGER, environment, url_of, wait_for
 
-from ledger.kafka import membership, relay
+from ledger.kafka import doctor, membership, relay
 from ledger.kafka.compare import compare
 from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.doctor import create_topic
 from ledger.kafka.membership import Membership
 from ledger.store.database import open_store
+from ledger.store.postgres import LETS_GO_MS
 from ledger.store.recorder import Recorder
 
 NewTopic = Callable[[int], KafkaSettings]
@@ -35,6 +36,7 @@ def test_what_the_settings_let_a_takeover_wait_leaves_time_for_its_work(session:
     """The arithmetic of ``docs/operator.md``: what a setting makes wait, and ``TAKES_OVER_MS`` for what has none."""
     waits = session + membership.HEARTBEAT_MS + membership.RETRY_MS + int(1000 * relay.IDLE)
     assert waits + relay.TAKES_OVER_MS < PROMISED
+    assert session - membership.HEARTBEAT_MS > LETS_GO_MS, "the lock of the order is free before another is chosen"
     if session == membership.SESSION_MS:
         assert 2 * session + membership.HEARTBEAT_MS < PROMISED, "also when two die at once, one of them while it joins"
         assert waits <= 5000
@@ -186,7 +188,7 @@ def test_a_relay_whose_work_stands_still_gives_its_place_up(
     month: Recorder, new_topic: NewTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its process lives and answers the group; only its loop stands still, as in a database that does not answer."""
-    assert relay.STUCK < relay.TRANSACTION < membership.STALL
+    assert relay.STUCK < doctor.TRANSACTION < membership.STALL
     monkeypatch.setattr(relay, "STUCK", 2.0)
     settings, stop = new_topic(2), threading.Event()
     both = [relay.Relay(month, settings, batch=50) for _ in range(2)]

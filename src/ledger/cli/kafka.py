@@ -35,8 +35,14 @@ def topic() -> None:
 
 
 @topic.command()
-@click.option("--partitions", default=6, show_default=True, help="How many; it never changes in place.")
-@click.option("--replicas", type=int, help="How many brokers hold each event; three by default, if there are three.")
+@click.option(
+    "--partitions", default=6, show_default=True, type=click.IntRange(1), help="How many; it never changes in place."
+)
+@click.option(
+    "--replicas",
+    type=click.IntRange(1),
+    help="How many brokers hold each event; three by default, if there are three.",
+)
 @pass_session
 def create(session: Session, partitions: int, replicas: int | None) -> None:
     """Make the topic with settings that lose nothing: kept for ever, never compacted.

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def read_kafka_settings(environment: Mapping[str, str] | None = None) -> KafkaSe
     mechanism = environment.get("LEDGER_KAFKA_MECHANISM", "SCRAM-SHA-512")
     if mechanism not in _MECHANISMS:
         raise BadInput(f"LEDGER_KAFKA_MECHANISM: {mechanism!r} is not known; use one of {', '.join(_MECHANISMS)}")
-    user, password_file = environment.get("LEDGER_KAFKA_USER"), environment.get("LEDGER_KAFKA_PASSWORD_FILE")
+    user, password_file = (environment.get(f"LEDGER_KAFKA_{each}") or None for each in ("USER", "PASSWORD_FILE"))
     if (user is None) != (password_file is None):
         raise BadInput("LEDGER_KAFKA_USER: set it together with LEDGER_KAFKA_PASSWORD_FILE")
     said = environment.get("LEDGER_KAFKA_CA")
@@ -116,6 +117,8 @@ def read_kafka_settings(environment: Mapping[str, str] | None = None) -> KafkaSe
             f"LEDGER_KAFKA_MECHANISM: PLAIN would send the password itself, and LEDGER_KAFKA_CA={UNENCRYPTED} does not "
             "hide it; use SCRAM-SHA-512, or TLS"
         )
+    password = _secret(password_file) if password_file else None
+    _check_certificates(ca, certificate, key)
     return KafkaSettings(
         brokers=brokers,
         topic=topic,
@@ -123,9 +126,26 @@ def read_kafka_settings(environment: Mapping[str, str] | None = None) -> KafkaSe
         certificate=certificate,
         key=key,
         user=user,
-        password=_secret(password_file) if password_file else None,
+        password=password,
         mechanism=mechanism,
     )
+
+
+def _check_certificates(ca: str | None, certificate: str | None, key: str | None) -> None:
+    """See that the files are what they are taken for; a client would only say that no broker answers."""
+    if ca not in (None, SYSTEM, UNENCRYPTED):
+        try:
+            ssl.create_default_context(cafile=ca)
+        except (ssl.SSLError, OSError) as fault:
+            raise BadInput(f"LEDGER_KAFKA_CA: {ca} holds no certificates (PEM); name such a file, {_OR_SAY}") from fault
+    if certificate is not None:
+        try:
+            ssl.create_default_context().load_cert_chain(certificate, key, password="")
+        except (ssl.SSLError, OSError) as fault:
+            raise BadInput(
+                f"LEDGER_KAFKA_CERTIFICATE: {certificate} and the LEDGER_KAFKA_KEY {key} are no certificate with its "
+                "key (PEM, the key without a passphrase)"
+            ) from fault
 
 
 def check_topic_name(field: str, name: str) -> str:

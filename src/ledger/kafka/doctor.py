@@ -14,12 +14,16 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from ledger.errors import BadInput
 from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
 from ledger.kafka.membership import LONGER_SESSION_MS, SESSION_MS
 from ledger.kafka.place import end_of, lacks, live
 
 log = structlog.get_logger("ledger.kafka")
 
+#: How long brokers keep a transaction open whose relay has fallen silent and that nobody has taken over from, in
+#: seconds; readers of committed events wait behind it for so long. Longer than a transaction may take.
+TRANSACTION = 30.0
 #: How long a broker may take to answer the doctor, in milliseconds.
 _PATIENCE_MS = 10_000
 #: What the topic of the log is made with: kept for ever, never compacted, written only when enough replicas have it.
@@ -67,6 +71,8 @@ def create_topic(settings: KafkaSettings, partitions: int, replicas: int | None 
     try:
         brokers = len(client.describe_cluster()["brokers"])
         copies = replicas or min(3, brokers)
+        if copies > brokers:
+            raise BadInput(f"--replicas: {copies} copies need {copies} brokers, and there are {brokers}")
         config = {**TOPIC_CONFIG, "min.insync.replicas": str(_in_sync(copies))}
         topic = NewTopic(
             name=settings.topic, num_partitions=partitions, replication_factor=copies, topic_configs=config
@@ -192,7 +198,7 @@ def _topic(settings: KafkaSettings, values: Mapping[str, str], topic: Any, broke
         f"topic {name}: replicas in sync",
         "enough" if not behind else f"too few in partitions {behind}",
         "the relay cannot write there",
-        "start the missing brokers",
+        "start the missing brokers" if in_sync <= copies else f"{alter} min.insync.replicas={wanted_sync}",
     )
 
 
@@ -250,6 +256,15 @@ def _broker(number: str, values: Mapping[str, str]) -> Iterator[Finding]:
         "a mistyped topic name makes a topic with settings that lose events",
         "set auto.create.topics.enable=false in the broker's configuration",
     )
+    longest = values.get("transaction.max.timeout.ms")
+    if longest is not None:
+        yield Finding(
+            int(longest) >= int(TRANSACTION * 1000),
+            f"broker {number}: transaction.max.timeout.ms",
+            longest,
+            "the relay cannot begin a transaction",
+            f"set transaction.max.timeout.ms={int(TRANSACTION * 1000)} or more in the broker's configuration",
+        )
     least = values.get("group.min.session.timeout.ms")
     if least is not None:
         yield Finding(

@@ -25,6 +25,7 @@ from kafka.errors import KafkaError, ProducerFencedError
 
 from ledger.errors import IntegrityFault, LedgerError
 from ledger.kafka.connection import KafkaSettings, KafkaUnreachable
+from ledger.kafka.doctor import TRANSACTION
 from ledger.kafka.identity import READING, Identity, NoTopic, TopicRemade
 from ledger.kafka.membership import Membership
 from ledger.kafka.outage import Outage
@@ -55,9 +56,6 @@ IDLE = 0.05
 TAKES_OVER_MS = 3000
 #: How often a relay that stands by asks Kafka whether it is there, and how long it waits for the answer, in seconds.
 STANDS_BY, _PATIENT = 2.0, 3.0
-#: How long brokers keep a transaction open whose relay has fallen silent and that nobody has taken over from, in
-#: seconds; readers of committed events wait behind it for so long. Longer than a transaction may take.
-TRANSACTION = 30.0
 #: How long after it has sent something a relay looks at the store more often, and how often then, in seconds.
 _BUSY, _LULL = 2.0, 0.005
 #: How long brokers may take to say that they have a transaction's messages, in seconds; it is given up then.
@@ -292,7 +290,8 @@ class Relay:
         return self.state
 
     def run(self, stop: threading.Event, on_change: Callable[[RelayState], None] | None = None) -> None:
-        """Relay until ``stop`` is set, on the topic that the log is on."""
+        """Relay until ``stop`` is set, on the topic that the log is on. Raises ``NoTopic`` when there is none yet."""
+        Identity(self._settings, patience_ms=int(_SAYS_WHICH * 1000)).close()
         while not stop.is_set():
             try:
                 self._run_topic(stop, on_change)

@@ -52,19 +52,15 @@ def open_engine(url: str) -> Engine:
     """An engine for ``sqlite:///FILE`` or ``postgresql://…``; anything else is refused, naming the setting."""
     try:
         parsed = make_url(url)
-    except ArgumentError as fault:
+    except (ArgumentError, ValueError) as fault:
         raise BadInput(
             "LEDGER_DATABASE: not a database URL; write sqlite:///ledger.db or postgresql://user@host/name"
         ) from fault
     if parsed.get_backend_name() == "sqlite":
-        if parsed.database and parsed.database != ":memory:":
-            folder = Path(parsed.database).parent
-            if not folder.is_dir():
-                raise BadInput(f"LEDGER_DATABASE: the folder {folder} does not exist; create it first")
-            if not parsed.database.startswith("file:"):
-                if on_read_only_medium(Path(parsed.database)):
-                    return _engine_that_reads(parsed, Path(parsed.database))
-                _make_private(Path(parsed.database))
+        file = _file_of(parsed)
+        if on_read_only_medium(file):
+            return _engine_that_reads(parsed, file)
+        _make_private(file)
         engine = create_engine(parsed.set(drivername="sqlite+pysqlite"), hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -77,6 +73,19 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_postgres)
         return engine
     raise BadInput(f"LEDGER_DATABASE: {parsed.get_backend_name()} is not supported; use sqlite or postgresql")
+
+
+def _file_of(url: URL) -> Path:
+    """The file of an SQLite store; a store that would be gone with the process is refused."""
+    name = url.database or ""
+    if url.host or not name or name == ":memory:" or name.startswith("file:"):
+        raise BadInput(
+            "LEDGER_DATABASE: it names no file, and what is recorded in memory is lost with the process; write "
+            "sqlite:///ledger.db, or sqlite:////var/lib/ledger/ledger.db"
+        )
+    if not Path(name).parent.is_dir():
+        raise BadInput(f"LEDGER_DATABASE: the folder {Path(name).parent} does not exist; create it first")
+    return Path(name)
 
 
 def on_read_only_medium(file: Path) -> bool:
