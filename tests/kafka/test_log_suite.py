@@ -21,15 +21,22 @@ from ledger.store.database import open_store
 from ledger.store.recorder import Recorder
 
 
-@pytest.fixture(params=["local", "one partition", "four partitions"])
+@pytest.fixture(params=["local", "local on PostgreSQL", "one partition", "four partitions"])
 def log(
     request: pytest.FixtureRequest,
     month: Recorder,
     new_topic: Callable[[int], KafkaSettings],
     relay_all: Callable[..., int],
+    postgres: PostgresServer,
 ) -> Iterator[Log]:
     if request.param == "local":
         yield LocalLog(month)
+        return
+    if request.param == "local on PostgreSQL":
+        store = open_store(postgres.create())
+        store.restore(month.read_log(0, 100_000))
+        yield LocalLog(store)
+        store.engine.dispose()
         return
     settings = new_topic(1 if request.param == "one partition" else 4)
     relay_all(month, settings)

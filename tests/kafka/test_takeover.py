@@ -24,7 +24,7 @@ from ledger.kafka.connection import KafkaSettings
 from ledger.kafka.doctor import create_topic
 from ledger.kafka.membership import Membership
 from ledger.store.database import open_store
-from ledger.store.postgres import LETS_GO_MS
+from ledger.store.direct import LETS_GO_MS
 from ledger.store.recorder import Recorder
 
 NewTopic = Callable[[int], KafkaSettings]

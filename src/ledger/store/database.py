@@ -18,13 +18,11 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 
 from ledger.clock import Clock, SystemClock
 from ledger.errors import BadInput, LedgerError
+from ledger.store.direct import IDLE_MS
 from ledger.store.postgres import PostgresRecorder, begin_era, check_database
 from ledger.store.recorder import Recorder
 from ledger.store.sqlite import SQLiteRecorder
 
-#: How long a transaction may stand still between two statements before PostgreSQL ends it. A process that was stopped,
-#: or whose machine is gone, would otherwise keep its locks: those of the order, or of a view, for which others wait.
-_IDLE = "10s"
 #: The newest revision under ``migrations/versions``; a test holds the two together.
 HEAD_REVISION = "0004"
 
@@ -145,7 +143,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 def _prepare_postgres(connection: psycopg.Connection, _record: Any) -> None:
     """A transaction that stands still does not hold others up for long."""
-    connection.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE}'")
+    connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_MS}")
     connection.commit()
 
 

@@ -16,6 +16,11 @@ from sqlalchemy.exc import DBAPIError
 
 #: Connections that are kept at hand between two uses; the rest of the pool is for everybody else.
 _KEPT = 4
+#: How long a transaction may stand still between two statements before PostgreSQL ends it, in milliseconds. A process
+#: that was stopped, or whose machine is gone, would otherwise keep its locks, for which others wait: those of a view
+#: and, on the connections here, that of the order. That one is free before another relay is chosen to go on with it.
+IDLE_MS, LETS_GO_MS = 10_000, 3_000
+_LET_GO = "SET idle_in_transaction_session_timeout = {}"
 
 
 class _Held:
@@ -66,6 +71,7 @@ class Direct:
         if not self._postgres:
             return driver.cursor()  # SQLite's connections are opened so (``ledger.store.database``)
         driver.autocommit = True
+        driver.execute(_LET_GO.format(LETS_GO_MS))
         return driver.cursor(binary=True)
 
     def take_back(self, held: _Held, fault: BaseException | None) -> None:
@@ -87,6 +93,7 @@ class Direct:
             self._kept.append(held)
             return
         if self._postgres:
+            held.driver.execute(_LET_GO.format(IDLE_MS))
             held.driver.autocommit = False
         held.pooled.close()
 

@@ -34,10 +34,6 @@ _VALUES = ", ".join(["%s"] * len(EVENT_COLUMNS))
 _INSERT = f"INSERT INTO events ({_WRITTEN}, written_at) VALUES ({_VALUES}, {_SERVER_TIME})"  # noqa: S608
 _INSERT_AT = f"INSERT INTO events ({_WRITTEN}, written_at) VALUES ({_VALUES}, %s)"  # noqa: S608
 _COPY = f"COPY events ({_WRITTEN}, written_at) FROM STDIN"
-#: How long one that is stopped while it gives places keeps the others waiting for the lock, in milliseconds: less than
-#: until another relay is chosen, so that this one need not wait for it.
-LETS_GO_MS = 3000
-_LET_GO = f"SET LOCAL idle_in_transaction_session_timeout = {LETS_GO_MS}"
 _COPY_PLACES = "COPY log_order (position, ticket, recorded_at, leaf) FROM STDIN"
 
 #: One sequencer at a time: the key of the advisory lock it holds for a transaction.
@@ -147,7 +143,7 @@ class PostgresRecorder(Recorder):
         while True:
             with self._direct.cursor() as cursor:
                 # Said aloud: each statement after the lock has to see what was committed before it.
-                cursor.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED; {_LET_GO}")
+                cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
                 # The lock is a statement of its own: a snapshot taken with it would be older than the lock.
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SEQUENCER_LOCK,))
                 head, placed = _place_batch(cursor, self._set_time())
