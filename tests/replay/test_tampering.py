@@ -16,6 +16,7 @@ from ledger.grants import NotGranted
 from ledger.replay.chart import chart_as_known
 from ledger.replay.diff import diff_as_known
 from ledger.store.envelope import leaf_of
+from ledger.store.prepared import Prepared
 
 
 @pytest.fixture
@@ -134,17 +135,24 @@ def test_nothing_is_read_without_a_grant_for_the_chart(world: World) -> None:
         diff_as_known(world.recorder, grant, world.charts[0], world.clock.now())
 
 
-def test_the_store_finds_a_charts_events_by_its_index_alone(world: World) -> None:
+def test_the_store_finds_a_charts_events_by_its_index_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cost does not grow with other charts' events: every statement of a reading is a search of the chart's index."""
     ran: list[tuple[str, Any]] = []
+    run = Prepared.run
 
-    def note(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+    def noted(self: Prepared, cursor: Any, dialect: Any, parameters: Any = None) -> Any:
+        sql, names, fixed = self._compile(dialect)
+        given = {**fixed, **(parameters or {})}
+        ran.append((sql, [given[name] for name in names or ()]))
+        return run(self, cursor, dialect, parameters)
+
+    def also(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         if statement != "BEGIN":
             ran.append((statement, parameters))
 
-    event.listen(world.recorder.engine, "before_cursor_execute", note)
     read_chart_at = world.at(world.charts[0], world.recorder.head())
-    ran.clear()
+    monkeypatch.setattr(Prepared, "run", noted)
+    event.listen(world.recorder.engine, "before_cursor_execute", also)
     chart_as_known(world.recorder, read_chart_at, world.charts[0])
     assert len(ran) == 1
     with closing(sqlite3.connect(make_url(str(world.recorder.engine.url)).database or "")) as connection:

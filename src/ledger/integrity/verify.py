@@ -148,7 +148,7 @@ class _Account:
         #: Positions of the events that wait behind a parked key, where a retry finds them.
         self._waiting = waiting
         self._not_yet: dict[str, list[StoredRow]] = {}
-        while self._next is not None and self._next[0] <= after:  # counted, and not looked at
+        while after and self._next is not None and self._next[0] <= after:  # counted, and not looked at
             self._count(self._next[1])
             self._next = next(self._marks, None)
 
