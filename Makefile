@@ -59,10 +59,8 @@ servers: ## See that the tests can start a real broker and an outsider's program
 	  else echo "The tests start a real broker and programs of others, and need $${tool%%:*}; on Debian or Ubuntu: apt-get install $${tool#*:}" >&2; exit 1; fi; \
 	done
 
-# A good part of what the tests do is to wait for servers that start, stop and die.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 test: setup-dev servers lint types ## Everything: lint, types, unit, property and system tests
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=20
+	@$(BIN)/pytest -n auto --dist worksteal --durations=20
 
 MINUTES ?= 15
 faults: setup-dev servers ## The faults in full: fifty kills of relays and projectors, ten of each server: about twenty minutes

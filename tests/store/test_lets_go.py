@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+from sqlalchemy.exc import DBAPIError
 from tests.conftest import PostgresServer
 from tests.store.agency import said_log
 
-from ledger.store.database import open_store
+from ledger.store.database import is_away, open_store
 from ledger.store.direct import _KEPT, IDLE_MS, LETS_GO_MS
 from ledger.store.postgres import SEQUENCER_LOCK
 
@@ -35,3 +37,28 @@ def test_a_connection_goes_back_to_the_pool_with_the_patience_of_the_pool(postgr
     with store.engine.connect() as connection:
         assert connection.exec_driver_sql(SHOW).scalar() == str(IDLE_MS)
     store.engine.dispose()
+
+
+@pytest.mark.parametrize("when", ["before it is taken", "while it is out"])
+def test_a_connection_that_the_server_has_ended_is_an_outage_and_the_next_one_works(
+    when: str, postgres: PostgresServer
+) -> None:
+    url = postgres.create()
+    store, other = open_store(url), open_store(url)
+    with store.engine.connect() as connection:  # and back into the pool
+        number = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    held = [store._direct.cursor() for _ in range(_KEPT + 1)] if when == "while it is out" else []
+    if held:
+        number = held[-1].cursor.execute("SELECT pg_backend_pid()").fetchone()[0]
+    with other.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT pg_terminate_backend(%s, 5000)", (number,)).scalar()
+    if held:
+        for each in held:
+            store._direct.take_back(each, None)  # what it was used for is done
+    else:
+        with pytest.raises(DBAPIError) as fault:
+            store._direct.cursor()
+        assert is_away(fault.value)
+    assert store.sequence() == 0
+    for opened in (store, other):
+        opened.engine.dispose()

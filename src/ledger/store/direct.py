@@ -64,7 +64,12 @@ class Direct:
             pooled = self.engine.raw_connection()
         except self._fault as fault:
             raise self._as_sqlalchemys(fault, lost=True) from fault
-        return _Held(self, pooled)
+        try:
+            return _Held(self, pooled)
+        except self._fault as fault:  # the server has gone since the pool had this connection
+            pooled.invalidate(fault)
+            self.engine.dispose()
+            raise self._as_sqlalchemys(fault, lost=True) from fault
 
     def cursor_of(self, driver: Any) -> Any:
         """A cursor on a connection that from now on commits each statement by itself."""
@@ -93,7 +98,11 @@ class Direct:
             self._kept.append(held)
             return
         if self._postgres:
-            held.driver.execute(_LET_GO.format(IDLE_MS))
+            try:
+                held.driver.execute(_LET_GO.format(IDLE_MS))
+            except self._fault as fault:  # what it was used for is done; only nobody goes on with it
+                held.pooled.invalidate(fault)
+                return
             held.driver.autocommit = False
         held.pooled.close()
 
