@@ -9,7 +9,7 @@ import click
 from ledger.cli.seal import KEY, sealing_key
 from ledger.cli.session import Session, pass_session
 from ledger.errors import BadInput, IntegrityFault
-from ledger.integrity.exported import check_export
+from ledger.integrity.exported import check_export, checkpoint_of
 from ledger.proof.export import export as export_log
 from ledger.proof.keys import load_key, load_vkey, write_key
 from ledger.proof.notes import COSIGNATURE, ED25519, PublicKey, new_key
@@ -122,7 +122,9 @@ def check(session: Session, folder: Path, vkey: str) -> None:
     Example:
       ledger tlog check public --vkey vkey
     """
-    found = check_export(folder, [load_vkey(vkey, "--vkey")])
+    keys = [load_vkey(vkey, "--vkey")]
+    with session.progress("Checking", checkpoint_of(folder, keys).size) as advance:
+        found = check_export(folder, keys, advance)
     report = found.report
     what = "every tile, every entry" if found.entries else "every tile; there are no entries"
     session.emit(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -72,9 +71,8 @@ def _leaf(values: Sequence[Any]) -> bytes:
     return hashlib.sha256(b"\x00" + _encode(values)).digest()
 
 
-@contextmanager
-def live_at_rest(engine: Engine, runner: Runner, projection: Projection[Any]) -> Iterator[tuple[Connection, int, int]]:
-    """A moment at which the live rows are as at one position: a connection that sees it, generation and position.
+def root_of_live(engine: Engine, runner: Runner, projection: Projection[Any]) -> Rooted:
+    """The root over the live rows of a view, at a moment when they are as at one position.
 
     Raises ``NotLevel`` while a chart is parked in the view, and ``Behind`` when its partitions do not come level in
     time.
@@ -91,20 +89,13 @@ def live_at_rest(engine: Engine, runner: Runner, projection: Projection[Any]) ->
                 )
             position = Runner.position(connection, stand)
             if Runner.accounted(connection, stand) == position:
-                yield connection, stand.generation, position
-                return
+                return rooted(connection, projection, stand.generation, position)
         if time.monotonic() > until:
             raise Behind(
                 f"the partitions of the view {projection.name} are not level: some of its rows are further on than "
                 "others; see: ledger status, and try again"
             )
         time.sleep(_LOOK)
-
-
-def root_of_live(engine: Engine, runner: Runner, projection: Projection[Any]) -> Rooted:
-    """The root over the live rows of a view, as at the position that they are as at."""
-    with live_at_rest(engine, runner, projection) as (connection, generation, position):
-        return rooted(connection, projection, generation, position)
 
 
 def on_record(recorder: Recorder, projection: Projection[Any]) -> list[ViewCertified | RebuildApproved]:

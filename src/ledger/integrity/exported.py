@@ -34,11 +34,11 @@ def check_export(folder: Path, keys: Sequence[PublicKey], progress: Callable[[in
 
     Raises ``IntegrityFault`` when there is no checkpoint in it that the log's key has signed.
     """
-    checkpoint = _checkpoint(folder, keys)
+    checkpoint = checkpoint_of(folder, keys)
     report = Report(head=checkpoint.size)
     with_entries = (folder / "tile" / "entries").is_dir()
     edge = Edge()
-    for tile in _leaves(checkpoint.size):
+    for tile in _level(0, checkpoint.size):
         hashes = _tile(folder, tile, report)
         for leaf in hashes:
             edge.append(leaf)
@@ -57,7 +57,8 @@ def check_export(folder: Path, keys: Sequence[PublicKey], progress: Callable[[in
     return Export(checkpoint.size, with_entries, report)
 
 
-def _checkpoint(folder: Path, keys: Sequence[PublicKey]) -> Checkpoint:
+def checkpoint_of(folder: Path, keys: Sequence[PublicKey]) -> Checkpoint:
+    """The signed checkpoint of an export; raises ``IntegrityFault`` when there is none that a key has signed."""
     path = folder / "checkpoint"
     try:
         return open_checkpoint(path.read_bytes(), keys)[0]
@@ -67,12 +68,8 @@ def _checkpoint(folder: Path, keys: Sequence[PublicKey]) -> Checkpoint:
         raise IntegrityFault(f"{path}: {fault}") from fault
 
 
-def _leaves(size: int) -> Iterator[Tile]:
-    """The tiles of leaves, in their order."""
-    return _level(0, size)
-
-
 def _level(level: int, size: int) -> Iterator[Tile]:
+    """The tiles of a level, in their order; level 0 holds the leaves."""
     count = size >> (HEIGHT * level)
     for number in range(count // WIDTH):
         yield Tile(level, number)
