@@ -105,11 +105,12 @@ class Past:
         ``sealed`` is the newest sealed checkpoint; there is none unless a test says so.
         """
         handler = handler_of(command)
-        target = getattr(command, handler.target)
+        target = handler.stream_of(command)
         occurred_at = datetime.fromisoformat(at)
         actor, clock = self._actor(by, occurred_at), datetime.fromisoformat(now or at)
         world = _World(self._aggregates, actor, clock, occurred_at, sealed=sealed)
-        aggregate = handler.aggregate(target) if handler.creates else self._aggregates[target]
+        begins = handler.creates or (handler.stream is not None and target not in self._aggregates)
+        aggregate = handler.aggregate(target) if begins else self._aggregates[target]
         before = vars(aggregate).copy()
         try:
             decide(aggregate, command, world)

@@ -11,7 +11,7 @@ from ledger.aggregates.base import command_types
 
 FOLDER = Path(__file__).parent
 #: An access is refused by nothing of its own: who reads is checked before it is decided.
-NEVER_REFUSED = {"grant-access"}
+NEVER_REFUSED = {"grant-access", "refuse-access"}
 
 
 def examples() -> dict[str, set[str]]:

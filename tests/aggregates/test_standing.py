@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from tests.aggregates.test_agency import ADOPT, ADOPTED, HELD, POLICY, SESSION
 from tests.aggregates.test_note_afterwards import SIGNED
+from tests.aggregates.test_privacy import A_CONSENT
 from tests.notation import given, of
 from tests.sample import (
     ANN,
@@ -35,13 +36,16 @@ from tests.sample import (
 from ledger.aggregates import client_events as clients
 from ledger.aggregates import note_events as notes
 from ledger.aggregates import plan_events as plans
+from ledger.aggregates import privacy_events as privacy
 from ledger.aggregates import staff as people
-from ledger.aggregates.access import ChartShown, GrantAccess
+from ledger.aggregates.access import ChartShown, GrantAccess, RefuseAccess
 from ledger.aggregates.base import command_types
 from ledger.aggregates.contact import ContactRecorded, CorrectContact, MarkContactInError, RecordContact
 from ledger.aggregates.dispute import AddEvidence, DecideDispute, DisputeOpened, OpenDispute
+from ledger.aggregates.engagement import AssignAuditor, EndEngagement
 from ledger.aggregates.import_file import TakeFile
 from ledger.aggregates.policy import RetirePolicy
+from ledger.aggregates.privacy import privacy_id
 from ledger.aggregates.standing import MAY
 from ledger.aggregates.supervision import MarkSupervisionInError, RecordMissedSupervision, RecordSupervision
 from ledger.aggregates.utilisation_review import ReviewUtilisation
@@ -54,6 +58,7 @@ BILLER = person(BILL, "Bill", "biller")
 ADMINISTRATOR = person(ADA, "Ada", "administrator")
 DISPUTE, REVIEW = ident("dispute"), ident("review")
 CONTESTED = of(DISPUTE, DisputeOpened(note_id=NOTE, client_id=CLIENT, opened_by=ANN, claim="In time"))
+FACTS = contact_of("individual")
 STREAMS = (
     *(one for one in CHART if one.identifier != CLIENT),
     COORDINATED,
@@ -63,8 +68,17 @@ STREAMS = (
     ADOPTED,
     CONTESTED,
     of(SESSION, HELD),
+    of(
+        privacy_id(CLIENT),
+        privacy.GlassBroken(
+            client_id=CLIENT,
+            glass_id=ident("g"),
+            reader_id=ANN,
+            reason="emergency",
+            until=FACTS.ended_at,
+        ),
+    ),
 )
-FACTS = contact_of("individual")
 NAME = people.PersonName(family="Sample", given="Ned")
 DAY = date(2026, 1, 5)
 WEEK = (480, 480, 480, 480, 480, 0, 0)
@@ -163,6 +177,32 @@ COMMANDS: dict[str, Command] = {
         ),
         TakeFile(import_id=ident("file"), format="fhir-r4", file="a", sha256="0" * 64, program="psc", source="fhir:x"),
         GrantAccess(access_id=ident("x"), surface="cli", resource="chart", purpose="treatment", charts=SHOWN),
+        RefuseAccess(
+            access_id=ident("y"),
+            reader_id=BOB,
+            surface="cli",
+            resource="chart",
+            purpose="treatment",
+            charts=(CLIENT,),
+            why="no relationship",
+        ),
+        privacy.MarkSensitive(client_id=CLIENT, why="staff", reason="works here"),
+        privacy.EndSensitive(client_id=CLIENT, reason="has left"),
+        privacy.BreakGlass(client_id=CLIENT, glass_id=ident("g"), reason="emergency"),
+        privacy.ReviewGlass(client_id=CLIENT, glass_id=ident("g"), justified=True, comment="called back"),
+        privacy.MarkSegment(client_id=CLIENT, document_id=NOTE, segment="substance-use", reason="drinking"),
+        A_CONSENT,
+        privacy.RevokeConsent(client_id=CLIENT, consent_id=ident("consent"), revoked_on=DAY, reason="changed my mind"),
+        AssignAuditor(
+            auditor_id=ANN,
+            engagement_id=ident("audit"),
+            charts=(CLIENT,),
+            services_from=DAY,
+            services_to=DAY,
+            last_day=DAY,
+            reason="county audit",
+        ),
+        EndEngagement(auditor_id=ANN, engagement_id=ident("audit"), reason="done"),
         CertifyView(record_id=ident("certificate"), rows=3, **OF_A_VIEW),
         ApproveRebuild(record_id=ident("approval"), replaces=1, reason="looked at", **OF_A_VIEW),
     )
@@ -229,6 +269,16 @@ EXPECTED = {
     "decide-dispute": "o",
     "take-file": "aoe",
     "grant-access": "".join(WHO),
+    "refuse-access": "".join(WHO),
+    "mark-sensitive": "aoe",
+    "end-sensitive": "o",
+    "break-glass": "ncso",
+    "review-glass": "o",
+    "mark-segment": "ncso",
+    "give-consent": "ncsae",
+    "revoke-consent": "ncsa",
+    "assign-auditor": "ao",
+    "end-engagement": "ao",
     "certify-view": "ao",
     "approve-rebuild": "ao",
 }
@@ -247,6 +297,9 @@ NEVER_ONES_OWN = sorted(
         "mark-supervision-in-error",
         "review-utilisation",
         "decide-dispute",
+        "review-glass",
+        "assign-auditor",
+        "end-engagement",
     }
 )
 #: A signing credential held that day beside the role, where it is not one's own.
@@ -272,7 +325,7 @@ def test_who_may_and_who_may_not(name: str) -> None:
     assert sorted(may) == sorted(EXPECTED[name])
 
 
-@pytest.mark.parametrize("name", sorted(set(EXPECTED) - {"correct-client-details", "grant-access"}))
+@pytest.mark.parametrize("name", sorted(set(EXPECTED) - {"correct-client-details", "grant-access", "refuse-access"}))
 def test_a_biller_is_told_that_it_is_about_who_acts_and_who_may(name: str) -> None:
     reasons = given(*STREAMS).when(COMMANDS[name], by=BILL).reasons
     (told,) = [str(reason) for reason in reasons if reason.code == "standing"]

@@ -6,7 +6,7 @@ The functions are found in the source by their parameter: a new one that is not 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,22 +16,27 @@ import pytest
 from tests.store.agency import small_agency
 
 import ledger
-from ledger.application.commands import Ledger
+from ledger.aggregates.privacy_events import BreakGlass
+from ledger.application.commands import Ledger, Request
 from ledger.application.reading import open_charts
+from ledger.clock import derived_id
 from ledger.consumers.log import LocalLog
 from ledger.consumers.runner import Runner
 from ledger.evidence import gather as evidence
 from ledger.grants import Grant, NotGranted
 from ledger.projections.access_audit import reads_of
 from ledger.projections.billing_page import live_record, month_page
+from ledger.projections.broken_glass import glasses
 from ledger.projections.caseload import board
 from ledger.projections.every import PROJECTIONS
+from ledger.projections.seen import shows_service
 from ledger.projections.timeline import events_of
 from ledger.projections.timeliness import services_between
 from ledger.proof.between import Trusted
 from ledger.replay.chart import chart_as_known
 from ledger.replay.diff import diff_as_known, diff_of
 from ledger.replay.verified import read_verified
+from ledger.store.envelope import StoredRow
 from ledger.tracing.story import gather
 from ledger.tracing.trace import trace_note
 
@@ -63,6 +68,14 @@ def desk(sqlite_ledger: Ledger) -> Desk:
     grant = open_charts(
         sqlite_ledger, [chart, other], reader="system:x", purpose="audit", surface="cli", resource="chart"
     )
+    sqlite_ledger.execute(
+        Request(
+            command=BreakGlass(client_id=chart, glass_id=derived_id("glass"), reason="an emergency"),
+            actor_id=_clinician(recorder.read_chart(chart)),
+            purpose="emergency",
+            command_id=derived_id("breaks the glass"),
+        )
+    )
     runner = Runner(recorder.engine, LocalLog(recorder), PROJECTIONS)
     runner.prepare()
     runner.catch_up()
@@ -70,10 +83,19 @@ def desk(sqlite_ledger: Ledger) -> Desk:
     return Desk(sqlite_ledger, chart, other, str(note), replace(grant, position=recorder.sequence()))
 
 
+def _clinician(rows: Sequence[StoredRow]) -> str:
+    """Whoever wrote a note on the chart."""
+    return next(row.actor for row in rows if row.topic == "note.drafted")
+
+
 Read = Callable[[Desk, Grant], Any]
 READS: dict[str, Read] = {
     "projections.timeliness.services_between": lambda d, g: d.reading(lambda c: services_between(c, g, FIRST, LAST)),
     "projections.caseload.board": lambda d, g: d.reading(lambda c: board(c, g, date(2025, 12, 31))),
+    "projections.broken_glass.glasses": lambda d, g: d.reading(lambda c: glasses(c, g, all_of_them=True)),
+    "projections.seen.shows_service": lambda d, g: d.reading(
+        lambda c: [shows_service(g, row) for row in services_between(c, d.grant, FIRST, LAST)]
+    ),
     "projections.timeline.events_of": lambda d, g: d.reading(lambda c: events_of(c, g, d.chart)),
     "projections.access_audit.reads_of": lambda d, g: d.reading(lambda c: reads_of(c, g, d.chart)),
     "projections.billing_page.open": lambda d, g: month_page(

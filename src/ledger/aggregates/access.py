@@ -1,8 +1,8 @@
-"""A read of charts: who saw which chart, as it stood where in the log, on which surface, for what purpose.
+"""A read of charts: who saw which chart, as it stood where in the log, on which surface, why, and by which rule.
 
 It is appended before anything is shown (design §1.8); when it cannot be, nothing is shown. One event a page or report:
 compact, naming for every chart the log position it was shown at. The log only grows, so that position names the exact
-version of every document of the chart. Sources: ECM-10; 45 CFR 164.312(b).
+version of every document of the chart. A read that was refused is on record too. Sources: ECM-10; 45 CFR 164.312(b).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 
 from ledger.aggregates.base import Aggregate, Given, decides
-from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, Moment, event
+from ledger.aggregates.vocabulary import Command, Date, Event, Id, Label, Moment, Text, event
 
 
 class ChartShown(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -50,6 +50,21 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 Asked = Question | msgspec.UnsetType
 
 
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """The rule that opened charts, and what it rested on."""
+
+    rule: Annotated[str, msgspec.Meta(description="the id of the access rule")]
+    basis: Annotated[
+        str | None,
+        msgspec.Meta(description="the broken glass or the assignment to an audit that it rests on"),
+    ] = None
+    charts: Annotated[tuple[str, ...], msgspec.Meta(description="the charts it opened; none: all of this access")] = ()
+    consents: Annotated[tuple[str, ...], msgspec.Meta(description="the client's consents that it rested on")] = ()
+    shut: Annotated[tuple[str, ...], msgspec.Meta(description="the segments that stayed shut without consent")] = ()
+    first: Annotated[date | None, msgspec.Meta(description="the first day of service shown; null for all")] = None
+    last: Annotated[date | None, msgspec.Meta(description="the last day of service shown; null for all")] = None
+
+
 @event("access.granted")
 class AccessGranted(Event, frozen=True, kw_only=True):
     """Charts were opened to a reader. ``resource`` is what was shown (chart, note trace, billing rows, …)."""
@@ -62,6 +77,25 @@ class AccessGranted(Event, frozen=True, kw_only=True):
     as_known_at: datetime | None = None
     as_of: date | None = None
     question: Asked = msgspec.UNSET
+    #: Under which rules; absent in accesses recorded before there were any.
+    decided: tuple[Decided, ...] | msgspec.UnsetType = msgspec.UNSET
+    #: From where: the address that a request came from.
+    address: str | msgspec.UnsetType = msgspec.UNSET
+    #: How many charts the page would have shown and did not, since the reader may not open them.
+    withheld: int | msgspec.UnsetType = msgspec.UNSET
+
+
+@event("access.refused")
+class AccessRefused(Event, frozen=True, kw_only=True):
+    """Somebody asked to open charts and was refused; nothing was shown. ``charts`` are the ids as they were given."""
+
+    reader_id: str
+    surface: str
+    resource: str
+    purpose: str
+    charts: tuple[str, ...]
+    why: str
+    address: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class GrantAccess(Command, frozen=True, kw_only=True):
@@ -77,14 +111,38 @@ class GrantAccess(Command, frozen=True, kw_only=True):
     as_known_at: Moment | None = None
     as_of: Date | None = None
     question: Asked = msgspec.UNSET
+    decided: tuple[Decided, ...] | msgspec.UnsetType = msgspec.UNSET
+    address: Label | msgspec.UnsetType = msgspec.UNSET
+    withheld: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class RefuseAccess(Command, frozen=True, kw_only=True):
+    """Record that somebody was refused. Appended by the door to charts; not for people to call."""
+
+    NAME = "refuse-access"
+    INTERNAL = True
+    access_id: Id
+    reader_id: Label
+    surface: Label
+    resource: Label
+    purpose: Label
+    charts: tuple[Label, ...]
+    why: Text
+    address: Label | msgspec.UnsetType = msgspec.UNSET
 
 
 class Access(Aggregate):
-    """One read; a stream of its own, so that readers never wait for each other. Keyed by the chart, or the reader."""
+    """One read, or one that was refused; a stream of its own, so that readers never wait for each other.
+
+    Keyed by the chart, or the reader.
+    """
 
     KIND = "access"
 
     def apply(self, event: Event, occurred_at: datetime) -> None:
+        if isinstance(event, AccessRefused):
+            self.key = event.reader_id  # what was asked for need not be a chart at all
+            return
         if not isinstance(event, AccessGranted):
             raise TypeError(f"an access stream cannot hold {event.TYPE}")
         if len(event.charts) == 1:
@@ -104,6 +162,15 @@ class Access(Aggregate):
                 as_known_at=command.as_known_at,
                 as_of=command.as_of,
                 question=command.question,
+                decided=command.decided,
+                address=command.address,
+                withheld=command.withheld,
             ),
             given.occurred_at,
         )
+
+    @decides(RefuseAccess, on="access_id", creates=True)
+    def refuse(self, command: RefuseAccess, given: Given) -> None:
+        said = msgspec.structs.asdict(command)
+        del said["access_id"]
+        self.record(AccessRefused(**said), given.occurred_at)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import cached_property
-from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from ledger.aggregates.sealing import SealedBefore
 from ledger.aggregates.vocabulary import Command, Event, Id
@@ -118,11 +118,18 @@ class Handler:
     decide: Decision
     #: Fields that name parts which the command adds to the stream: new ids, as the target's is when it creates.
     parts: tuple[str, ...] = ()
+    #: Where the stream has an id that follows from what the target names: how. It begins with its first event.
+    stream: Callable[[str], str] | None = None
 
     @property
     def new_ids(self) -> tuple[str, ...]:
         """The fields that name what the command makes."""
         return (self.target, *self.parts) if self.creates else self.parts
+
+    def stream_of(self, command: Command) -> str:
+        """The id of the stream that a command is decided on."""
+        target: str = getattr(command, self.target)
+        return target if self.stream is None else self.stream(target)
 
     @cached_property
     def references(self) -> tuple[str, ...]:
@@ -130,22 +137,47 @@ class Handler:
         hints = get_type_hints(self.command, include_extras=True)
         return tuple(name for name, hint in hints.items() if hint == Id and name not in self.new_ids)
 
+    @cached_property
+    def listed(self) -> tuple[str, ...]:
+        """The fields that hold lists of such ids."""
+        hints = get_type_hints(self.command)  # without what is said beside the types
+        lists = tuple(name for name, hint in hints.items() if get_origin(hint) is tuple)
+        extras = get_type_hints(self.command, include_extras=True)
+        return tuple(name for name in lists if Id in _parts(extras[name]))
+
+    def looks_at(self, command: Command) -> list[str]:
+        """The ids of existing things that a command names."""
+        found = [getattr(command, name) for name in self.references]
+        return [*(i for i in found if i is not None), *(i for name in self.listed for i in getattr(command, name))]
+
+
+def _parts(hint: Any) -> tuple[Any, ...]:
+    """The types that a list's type, with what is said beside it, is made of."""
+    inner = get_args(hint)
+    return _parts(inner[0]) if get_origin(hint) is Annotated else inner
+
 
 _handlers: dict[type[Command], Handler] = {}
 _commands: dict[str, type[Command]] = {}
 
 
 def decides(
-    command: type[Command], *, on: str, creates: bool = False, parts: tuple[str, ...] = ()
+    command: type[Command],
+    *,
+    on: str,
+    creates: bool = False,
+    parts: tuple[str, ...] = (),
+    stream: Callable[[str], str] | None = None,
 ) -> Callable[[Callable[[A, Any, Given], None]], Callable[[A, Any, Given], None]]:
     """Mark the method of an aggregate that decides ``command``; ``on`` is the field holding the aggregate's id.
 
-    ``parts`` are the fields that name what the command adds to the stream.
+    ``parts`` are the fields that name what the command adds to the stream. With ``stream`` the field names something
+    else (a client, say), and the id of the aggregate's stream follows from it; that stream begins by itself.
     """
 
     def mark(method: Callable[[A, Any, Given], None]) -> Callable[[A, Any, Given], None]:
-        marks: list[tuple[type[Command], str, bool, tuple[str, ...]]] = getattr(method, "_decides", [])
-        method._decides = [*marks, (command, on, creates, parts)]  # type: ignore[attr-defined]  # a mark on a function
+        marks: list[tuple[Any, ...]] = getattr(method, "_decides", [])
+        method._decides = [*marks, (command, on, creates, parts, stream)]  # type: ignore[attr-defined]  # a mark on a function
         return method
 
     return mark
@@ -168,10 +200,10 @@ class Aggregate(ABC):
     def __init_subclass__(cls) -> None:
         for name in list(vars(cls)):
             method = vars(cls)[name]
-            for command, target, creates, parts in getattr(method, "_decides", ()):
+            for command, target, creates, parts, stream in getattr(method, "_decides", ()):
                 if command in _handlers:
                     raise TypeError(f"two aggregates decide {command.__name__}")
-                _handlers[command] = Handler(command, cls, target, creates, method, parts)
+                _handlers[command] = Handler(command, cls, target, creates, method, parts, stream)
                 _commands[command.NAME] = command
 
     @property

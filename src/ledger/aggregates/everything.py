@@ -4,10 +4,12 @@ from ledger.aggregates.access import Access
 from ledger.aggregates.client import Client
 from ledger.aggregates.contact import Contact
 from ledger.aggregates.dispute import Dispute
+from ledger.aggregates.engagement import Engagements
 from ledger.aggregates.import_file import ImportedFile
 from ledger.aggregates.note import Note
 from ledger.aggregates.plan import Plan
 from ledger.aggregates.policy import Policy
+from ledger.aggregates.privacy import Privacy
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.supervision import SupervisionSession
 from ledger.aggregates.utilisation_review import UtilisationReview
@@ -19,10 +21,12 @@ AGGREGATES = (
     Client,
     Contact,
     Dispute,
+    Engagements,
     ImportedFile,
     Note,
     Plan,
     Policy,
+    Privacy,
     Staff,
     SupervisionSession,
     UtilisationReview,

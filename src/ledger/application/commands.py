@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from eventsourcing.persistence import EventStore, IntegrityError, OperationalError
 
 from ledger.aggregates.base import Actor, Aggregate, handler_of, refuse
+from ledger.aggregates.client import Client
 from ledger.aggregates.staff import Staff
 from ledger.aggregates.standing import decide, without_repetition
 from ledger.application.requests import SYSTEM, Request, Result, check_envelope, log_refusal, merged, when
@@ -166,9 +167,10 @@ class Ledger:
         """Let the aggregate decide; its events wait in the unit until they are appended."""
         command = request.command
         handler = handler_of(command)
-        target = getattr(command, handler.target)
-        referred = [getattr(command, name) for name in handler.references]
-        unit.fetch([i for i in (*referred, request.actor_id) if i is not None and not i.startswith(SYSTEM)])
+        target = handler.stream_of(command)
+        referred = handler.looks_at(command)
+        begins = () if handler.stream is None else (target,)
+        unit.fetch([i for i in (*referred, *begins, request.actor_id) if not i.startswith(SYSTEM)])
         if handler.creates:
             # Whether the id is free is the database's to say, when the first version is appended.
             if unit.loaded.get(target) is not None:
@@ -176,6 +178,8 @@ class Ledger:
             aggregate: Aggregate = handler.aggregate(target)
         else:
             found = unit.find(handler.aggregate, target)
+            if found is None and handler.stream is not None:
+                found = handler.aggregate(target)
             if found is None:
                 raise refuse(
                     handler.target, f"there is no {handler.aggregate.KIND} {target}", "check the id", "unknown"
@@ -234,12 +238,16 @@ class Ledger:
     def actor(self, unit: Unit, actor_id: str, moment: datetime) -> Actor:
         """Who acts, with the roles and credentials held at that moment; ``system:NAME`` is a program of ours.
 
-        Raises ``Refused`` for somebody who is not a staff member, or not today (by the server's clock).
+        A client acts for themselves, with the role client. Raises ``Refused`` for somebody who is neither, or no staff
+        member today (by the server's clock).
         """
         if actor_id.startswith(SYSTEM):
             name = actor_id.removeprefix(SYSTEM)
             return Actor(actor_id, name, ("system",), system=True)
         staff = unit.find(Staff, actor_id)
+        client = unit.find(Client, actor_id) if staff is None else None
+        if client is not None:
+            return Actor(actor_id, str(client.details["name"]), ("client",))
         if staff is None:
             raise refuse("actor", f"{actor_id} is not a staff member", "register them, or act as one who is", "actor")
         today = self.clock.now().astimezone(self.zone).date()
@@ -268,8 +276,9 @@ class Ledger:
                 continue
             found: LedgerError = Conflict(stream, expected=expected, actual=actual)
             command_id = stamped.context.command_id
-            if expected == 0:
-                found = self._exists(handler_of(asked[command_id].command).target, stream)
+            handler = handler_of(asked[command_id].command)
+            if expected == 0 and handler.creates:
+                found = self._exists(handler.target, stream)
             found.command_id = command_id
             return found
         return LedgerError(f"the database refused to record it: {_first_line(fault)}")
@@ -281,10 +290,9 @@ class Ledger:
             return None
         if rows[0].command_digest != request.digest:
             raise CommandReused(request.command_id)
-        target = getattr(request.command, handler_of(request.command).target)
         return Result(
             command_id=request.command_id,
-            stream_id=target,
+            stream_id=handler_of(request.command).stream_of(request.command),
             version=rows[-1].originator_version,
             events=tuple(row.event_id for row in rows),
             types=tuple(row.topic for row in rows),

@@ -50,6 +50,7 @@ COMMANDS = {
     "utilisation": "ledger.cli.utilisation:utilisation",
     "supervision": "ledger.cli.supervision:supervision",
     "chart": "ledger.cli.chart:chart",
+    "access": "ledger.cli.access:access",
     "access-audit": "ledger.cli.audit:access_audit",
     "replay-view": "ledger.cli.replay_view:replay_view",
     "simulate": "ledger.cli.simulate:simulate",

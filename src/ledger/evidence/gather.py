@@ -18,7 +18,7 @@ from ledger.aggregates.policy import AGENCY_KEY, PolicyAdopted, PolicyRetired
 from ledger.aggregates.sealing import SealedCheckpoint
 from ledger.aggregates.staff import CredentialRecorded, StaffRegistered, SupervisorAssigned
 from ledger.errors import NotFound
-from ledger.grants import Grant
+from ledger.grants import NO_LIMITS, Grant, NotAllowed
 from ledger.proof.between import Bracket, Trusted, bracket_of
 from ledger.store.codec import read
 from ledger.store.envelope import Recorded, StoredRow, row_of
@@ -83,9 +83,11 @@ def gather(
 ) -> Evidence:
     """Everything that is recorded of a subject, as known at the grant's position, and what is sealed of it.
 
-    Raises ``NotGranted`` unless the grant names the chart.
+    Raises ``NotGranted`` unless the grant names the chart, and ``NotAllowed`` when something of it stays shut: what is
+    left out of a bundle could not be told from what was taken out.
     """
-    grant.check(subject.chart_id)
+    if grant.limits_of(subject.chart_id) != NO_LIMITS:
+        raise NotAllowed("a bundle holds everything on record, and some of it stays shut to this reader")
     chart = recorder.read_chart(subject.chart_id, until=grant.position)
     rows = {row.position: row for row in (chart if subject.kind == "chart" else _about(chart, subject))}
     shared = {row.position: row for row in _shared_reads(recorder, grant, subject.chart_id)}

@@ -1,7 +1,8 @@
 """The access audit: who read which chart, when, why, with what relationship, and at which position of the log.
 
 The position names the exact version of every document that could be shown: the log only grows. One row a chart, also
-where one page showed many. Sources: ECM-10; 45 CFR 164.312(b), 164.308(a)(1)(ii)(D) (reading the audit is a read too).
+where one page showed many. Who was refused is here too. Sources: ECM-10; 45 CFR 164.312(b), 164.308(a)(1)(ii)(D)
+(reading the audit is a read too).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, select
 
-from ledger.aggregates.access import AccessGranted, ChartShown
+from ledger.aggregates.access import AccessGranted, AccessRefused, ChartShown, Decided
 from ledger.clock import to_text
 from ledger.grants import Grant
 from ledger.projections.base import Happened, Key, Projection
@@ -40,11 +41,18 @@ class ChartAccess(msgspec.Struct, frozen=True, kw_only=True):
     as_of: str | None
     #: How many charts this one access named.
     charts: int
+    #: The access rule that opened the chart, and the broken glass or audit it rested on; none before there were any.
+    rule: str | None = None
+    basis: str | None = None
+    #: Where the request came from.
+    address: str | None = None
+    #: What was lacking, where the reader was refused and nothing was shown.
+    refused: str | None = None
 
 
 access_audit = Projection(
     "access_audit",
-    1,
+    2,
     ChartAccess,
     key=("access_id", "chart_id"),
     indexes=(("chart_id", "position"), ("reader_id", "position")),
@@ -56,6 +64,7 @@ def shown(row: ChartAccess | None, happened: Happened[AccessGranted], key: Key) 
     event, envelope = happened.event, happened.recorded.row
     charts = _charts(event)
     chart = charts[key[1]]
+    under = _decided(event, chart.chart_id)
     return ChartAccess(
         access_id=happened.stream_id,
         chart_id=chart.chart_id,
@@ -72,7 +81,42 @@ def shown(row: ChartAccess | None, happened: Happened[AccessGranted], key: Key) 
         as_known_at=None if event.as_known_at is None else to_text(event.as_known_at),
         as_of=None if event.as_of is None else event.as_of.isoformat(),
         charts=len(charts),
+        rule=None if under is None else under.rule,
+        basis=None if under is None else under.basis,
+        address=event.address or None,
     )
+
+
+@access_audit.on(AccessRefused, keys=lambda h: [(h.stream_id, chart_id) for chart_id in dict.fromkeys(h.event.charts)])
+def refused(row: ChartAccess | None, happened: Happened[AccessRefused], key: Key) -> ChartAccess:
+    event, envelope = happened.event, happened.recorded.row
+    return ChartAccess(
+        access_id=happened.stream_id,
+        chart_id=key[1],
+        position=happened.position,
+        recorded_at=happened.recorded_at,
+        reader_id=event.reader_id,
+        role=envelope.role,
+        credential=envelope.credential,
+        surface=event.surface,
+        resource=event.resource,
+        purpose=event.purpose,
+        relationship="none",
+        position_shown=0,
+        as_known_at=None,
+        as_of=None,
+        charts=len(event.charts),
+        address=event.address or None,
+        refused=event.why,
+    )
+
+
+def _decided(event: AccessGranted, chart_id: str) -> Decided | None:
+    """The rule that opened a chart; none in accesses recorded before there were rules."""
+    for one in event.decided or ():
+        if not one.charts or chart_id in one.charts:
+            return one
+    return None
 
 
 _last: tuple[AccessGranted, dict[str, ChartShown]] | None = None

@@ -32,6 +32,7 @@ from ledger.projections.base import Line, Projection
 from ledger.projections.billing import BillingRow, EventReference, Status, billing, facts_of, line_of
 from ledger.projections.coverage import Coverage, coverage
 from ledger.projections.policies import AdoptedPolicy, in_order, policies
+from ledger.projections.seen import shows_service, without_shut
 
 R = TypeVar("R", bound=msgspec.Struct)
 _DAY = timedelta(days=1)
@@ -104,16 +105,28 @@ class Sealed:
 
     def __init__(self, services: Iterable[Service], named: Mapping[str, str]) -> None:
         self._services = tuple(services)
-        self.charts = frozenset(
-            {service.row.client_id for service in self._services}
-            | {named[contact] for service in self._services for contact in service.related if contact in named}
-        )
+        self._named = named
+        self.charts = frozenset(chart_id for service in self._services for chart_id in self._speaks_of(service))
 
     def open(self, grant: Grant) -> tuple[Service, ...]:
-        """The services; raises ``NotGranted`` unless the access event names every chart they speak of."""
-        for chart_id in sorted(self.charts):
-            grant.check(chart_id)
-        return self._services
+        """The services, without those that speak of a chart which the reader may not open.
+
+        Raises ``NotGranted`` when they speak of any other chart that the access event does not name.
+        """
+        opened = {chart_id for chart_id in sorted(self.charts) if grant.opens(chart_id)}
+        shown = (service for service in self._services if self._speaks_of(service) <= opened)
+        return tuple(_shown(grant, service) for service in shown if shows_service(grant, service.row))
+
+    def _speaks_of(self, service: Service) -> set[str]:
+        others = {self._named[contact] for contact in service.related if contact in self._named}
+        return {service.row.client_id, *others}
+
+
+def _shown(grant: Grant, service: Service) -> Service:
+    """The service without the diagnoses that stay shut to the reader."""
+    limits = grant.limits_of(service.row.client_id)
+    row = msgspec.structs.replace(service.row, diagnoses=without_shut(service.row.diagnoses, limits))
+    return msgspec.structs.replace(service, row=row, diagnoses=without_shut(service.diagnoses, limits))
 
 
 def live_record(connection: Connection, first: date, last: date, *, also: Iterable[str] = ()) -> Record:

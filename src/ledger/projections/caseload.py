@@ -77,9 +77,7 @@ def board(
     view = caseload.view
     statement = _on(select(view), day, staff_id, program).order_by(view.c.staff_id, view.c.program, view.c.client_id)
     rows = [caseload.from_columns(dict(values)).row for values in connection.execute(statement).mappings()]
-    for row in rows:
-        grant.check(row.client_id)
-    return rows
+    return [row for row in rows if grant.shows(row.client_id, program=row.program)]
 
 
 def uncoordinated(

@@ -7,6 +7,7 @@ from typing import Any
 from ledger.projections.access_audit import access_audit
 from ledger.projections.base import Projection
 from ledger.projections.billing import billing
+from ledger.projections.broken_glass import broken_glass
 from ledger.projections.caseload import caseload
 from ledger.projections.coverage import coverage
 from ledger.projections.policies import policies
@@ -18,6 +19,7 @@ from ledger.projections.utilisation import utilisation, utilisation_reviews
 
 PROJECTIONS: tuple[Projection[Any], ...] = (
     access_audit,
+    broken_glass,
     caseload,
     timeline,
     policies,

@@ -16,6 +16,7 @@ from ledger.aggregates import contact as k
 from ledger.aggregates import dispute as d
 from ledger.aggregates import note_events as n
 from ledger.aggregates import plan_events as p
+from ledger.aggregates import privacy_events as v
 from ledger.aggregates.vocabulary import Event
 
 #: A reason or claim longer than this is cut in a line; the chart shows all of it.
@@ -156,6 +157,17 @@ WORDS: dict[type[Event], Callable[[Any], str]] = {
     d.DisputeOpened: lambda e: f"dispute opened about a note's timeliness: {brief(e.claim)}",
     d.EvidenceAdded: lambda e: f"evidence added ({e.kind}): {brief(e.text)}",
     d.DisputeDecided: lambda e: f"dispute decided, {e.outcome}, under {e.rule_id} ({e.reading})",
+    v.MarkedSensitive: lambda e: f"chart marked as sensitive ({_said(e.why)}): {brief(e.reason)}",
+    v.SensitiveEnded: lambda e: f"chart no longer sensitive: {brief(e.reason)}",
+    v.SegmentMarked: lambda e: f"document {e.document_id} marked as {_said(e.segment)}: {brief(e.reason)}",
+    v.ConsentGiven: lambda e: (
+        f"consent given ({_said(e.kind)}, {', '.join(e.segments)}) to {e.recipient} for {', '.join(e.purposes)}"
+    ),
+    v.ConsentRevoked: lambda e: f"consent revoked on {e.revoked_on}: {brief(e.reason)}",
+    v.GlassBroken: lambda e: f"glass broken: {brief(e.reason)}",
+    v.GlassReviewed: lambda e: (
+        f"broken glass judged {'justified' if e.justified else 'NOT justified'}: {brief(e.comment)}"
+    ),
 }
 
 #: The fields that hold the date an event speaks of.

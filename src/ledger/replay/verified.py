@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ledger.grants import Grant
+from ledger.projections.seen import seen
 from ledger.store.checked import check_leaf, in_turn
 from ledger.store.codec import read
 from ledger.store.envelope import Recorded, StoredRow
@@ -17,13 +18,13 @@ def verified(rows: Iterable[StoredRow]) -> Iterator[Recorded]:
 
 
 def read_verified(recorder: Recorder, grant: Grant, chart_id: str) -> list[Recorded]:
-    """The events of a chart up to the grant's position, each of them checked.
+    """The events of a chart up to the grant's position, each of them checked, without what stays shut to the reader.
 
     The store reads them by the chart's own index: other charts' events cost nothing. Raises ``NotGranted`` for a chart
     that the grant does not name, and ``IntegrityFault`` naming the first event that does not hold.
     """
-    grant.check(chart_id)
-    return list(verified(recorder.read_chart(chart_id, until=grant.position)))
+    limits = grant.limits_of(chart_id)
+    return seen(verified(recorder.read_chart(chart_id, until=grant.position)), limits)
 
 
 def check_chart(recorder: Recorder, chart_id: str) -> None:

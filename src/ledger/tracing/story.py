@@ -20,17 +20,18 @@ from ledger.aggregates.note_events import NoteDrafted
 from ledger.aggregates.policy import AGENCY_KEY, PolicyAdopted, PolicyRetired
 from ledger.aggregates.staff import StaffRegistered, SupervisorAssigned
 from ledger.errors import NotFound
-from ledger.grants import Grant
+from ledger.grants import NO_LIMITS, Grant, NotAllowed
 from ledger.policies.adoption import Adoption
 from ledger.policies.calendar import CALENDAR_RULE
 from ledger.policies.deadline_rules import RuleError, rule_book
 from ledger.projections.folding import Folding
 from ledger.projections.policies import in_order, policies
+from ledger.projections.seen import seen
 from ledger.projections.service_notes import ServiceNote
 from ledger.projections.timeliness import timeliness
 from ledger.store.checked import check_leaf, in_turn
 from ledger.store.codec import read
-from ledger.store.envelope import Recorded, row_of
+from ledger.store.envelope import Recorded, StoredRow, row_of
 from ledger.store.recorder import LOG, Recorder
 
 
@@ -107,11 +108,21 @@ def chart_of_note(recorder: Recorder, note_id: str) -> str:
     return first[0].chart_id
 
 
+def _check_open(recorder: Recorder, grant: Grant, chart_id: str, note_id: str, rows: Sequence[StoredRow]) -> None:
+    """Raise ``NotAllowed`` when the note is among what stays shut of the chart."""
+    limits = grant.limits_of(chart_id)
+    if limits != NO_LIMITS and note_id not in {str(e.row.originator_id) for e in seen(map(read, rows), limits)}:
+        raise NotAllowed(
+            f"note {note_id} is among what stays shut to this reader: it needs a consent, or another audit"
+        )
+
+
 def gather(recorder: Recorder, grant: Grant, note_id: str) -> Story:
     """The story of a note, as known at the grant's position.
 
-    Raises ``NotGranted`` when the grant does not name the note's chart, ``NotFound`` when there was no such note at
-    that position, and ``IntegrityFault`` naming the event that is not what was recorded.
+    Raises ``NotGranted`` when the grant does not name the note's chart, ``NotAllowed`` when the note stays shut,
+    ``NotFound`` when there was no such note at that position, and ``IntegrityFault`` naming the event that is not what
+    was recorded.
     """
     chart_id = chart_of_note(recorder, note_id)
     grant.check(chart_id)
@@ -120,6 +131,7 @@ def gather(recorder: Recorder, grant: Grant, note_id: str) -> Story:
     drafted = own[0].event if own else None
     if not isinstance(drafted, NoteDrafted):
         raise NotFound("note", note_id)
+    _check_open(recorder, grant, chart_id, note_id, rows)
     # That the note was begun is said by the note.
     about_it = [row for row in rows if row.topic != ContactNoteBegun.TYPE]
     contact = [read(row) for row in about_it if row.originator_id == drafted.contact_id]
