@@ -44,7 +44,10 @@ class Agency:
         self.ledger = Ledger(self.recorder, clock=self.clock, ids=SeededIds("agency"))
         self.worker, self.supervisor = self.new(), self.new()
         self.clients = [self.new(), self.new()]
-        for staff_id, given, roles in ((self.worker, "Ann", ("clinician",)), (self.supervisor, "Bea", ("supervisor",))):
+        for staff_id, given, roles in (
+            (self.worker, "Ann", ("clinician",)),
+            (self.supervisor, "Bea", ("supervisor", "compliance")),
+        ):
             self.do(
                 s.RegisterStaff(
                     staff_id=staff_id,

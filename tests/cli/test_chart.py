@@ -264,14 +264,14 @@ def tamper(world: World, statement: str, *values: object) -> None:
 
 
 def test_the_audit_says_who_why_and_with_what_relationship(world: World, run: Run) -> None:
-    run("--purpose", "treatment", "chart", world.charts[0])
+    run("--purpose", "compliance", "chart", world.charts[0])
     run("--purpose", "audit", "chart", world.charts[0], "--as-of", "2025-01-17", who="system:auditor")
     run("chart", world.charts[1])
     done = run("--json", "access-audit", world.charts[0])
     assert done.code == 0, done.err
     found = [entry["access"] for entry in done.data["accesses"]][-2:]
     assert [(a["reader_id"], a["purpose"], a["surface"], a["relationship"]) for a in found] == [
-        (world.supervisor, "treatment", "cli", "none"),
+        (world.supervisor, "compliance", "cli", "none"),
         ("system:auditor", "audit", "cli", "system"),
     ]
     assert found[1]["as_of"] == "2025-01-17"

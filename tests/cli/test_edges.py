@@ -255,7 +255,7 @@ def test_a_purpose_is_one_of_those_there_are(agency: Agency, monkeypatch: pytest
     assert str(refused.exception).startswith("LEDGER_PURPOSE: 'curiosity'")
     monkeypatch.delenv("LEDGER_PURPOSE")
     for purpose in PURPOSES:
-        agency.read("--purpose", purpose, "chart", agency.clients[0])
+        agency.read("--as", "system:auditor", "--purpose", purpose, "chart", agency.clients[0])
     recorded = [row.purpose for row in agency.recorder.read_log(before, 100)]
     assert recorded == list(PURPOSES)
 

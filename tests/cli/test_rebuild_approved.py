@@ -117,7 +117,7 @@ def test_an_approval_may_be_recorded_beforehand_by_another_than_who_rebuilds(age
     words = [word for name, value in to_approve(agency).items() for word in (f"--{name.replace('_', '-')}", str(value))]
     record = ["record", "approve-rebuild", *words, "--reason", "looked at each row"]
     assert "approve-rebuild" in agency.run("rebuild", "billing", "--dry-run").stdout
-    assert isinstance(agency.run(*record).exception, Refused), "the supervisor has no standing for it"
+    assert isinstance(agency.run(*record, actor=agency.worker).exception, Refused), "a clinician has no standing for it"
     assert agency.run(*record, actor=officer).exit_code == 0
     agency.service(4, "09:00", 60)
     agency.read("run", "--once")  # the log goes on between the approval and the switch
@@ -142,10 +142,10 @@ def test_an_approval_is_for_these_rows_and_is_spent_with_the_switch(agency: Agen
     assert live_codes(agency) == {"SECRET-CODE"}
 
 
-@pytest.mark.parametrize("who", ["supervisor", "a program"])
+@pytest.mark.parametrize("who", ["clinician", "a program"])
 def test_one_without_standing_approves_nothing(agency: Agency, who: str) -> None:
     spoil(agency)
-    fault = refused(agency, "--approve", "why not", actor=agency.supervisor if who == "supervisor" else CERTIFIER)
+    fault = refused(agency, "--approve", "why not", actor=agency.worker if who == "clinician" else CERTIFIER)
     assert isinstance(fault, Refused)
     assert "approve rebuild" in str(fault)
     assert live_codes(agency) == {"SECRET-CODE"}
@@ -213,4 +213,6 @@ def test_a_certificate_says_what_it_is_over(agency: Agency) -> None:
     assert isinstance(recorded, ViewCertified)
     assert (recorded.root, recorded.rows, recorded.position) == (one["root"], 1, one["position"])
     assert (recorded.projection_version, recorded.code_version) == (billing.version, code_version())
-    assert agency.run("certify", "billing").exit_code != 0, "a supervisor has no standing to certify"
+    assert agency.run("certify", "billing", actor=agency.worker).exit_code != 0, (
+        "a clinician has no standing to certify"
+    )

@@ -169,7 +169,7 @@ def test_a_file_is_made_again_to_the_byte(agency: Agency, ending: str, tmp_path:
 
 
 def test_who_read_what_when_and_why_is_said_and_the_replay_is_a_read_of_its_own(agency: Agency) -> None:
-    printed, access = read(agency, "--purpose", "treatment", "chart", agency.clients[0])
+    printed, access = read(agency, "--purpose", "compliance", "chart", agency.clients[0])
     before = len(events(agency))
     done = agency.run("--purpose", "audit", "replay-view", access, actor="system:auditor")
     assert done.exit_code == 0, done.output
@@ -177,7 +177,7 @@ def test_who_read_what_when_and_why_is_said_and_the_replay_is_a_read_of_its_own(
     head = done.stdout.removesuffix(printed)
     assert f"Access        {access}" in head
     assert f"Read by       Bea Example ({agency.supervisor[:8]}), supervisor\n" in head
-    assert "Purpose       treatment\n" in head
+    assert "Purpose       compliance\n" in head
     assert "What          chart on cli\n" in head
     assert "relationship none" in head
     assert f"could be seen: {agency.clients[0]}@" in head

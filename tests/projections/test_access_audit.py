@@ -75,6 +75,7 @@ def test_a_read_is_there_with_everything_the_auditor_asks(world: World) -> None:
             as_known_at=to_text(START),
             as_of="2025-02-01",
             charts=1,
+            rule="ACC-1",
         )
     ]
     assert reads(world, chart=1) == []
@@ -125,5 +126,5 @@ def test_an_access_alone_is_enough_for_its_rows(world: World) -> None:
     runner = Runner(world.recorder.engine, LocalLog(world.recorder), [access_audit], batch=1)
     runner.prepare()
     runner.catch_up()
-    assert access_audit.event_types == {"access.granted"}
+    assert access_audit.event_types == {"access.granted", "access.refused"}
     assert len(reads(world)) == 1

@@ -123,7 +123,7 @@ class World:
     def _begin(self) -> None:
         for staff_id, name, roles in (
             (self.staff, "Rosa", ("clinician",)),
-            (self.supervisor, "Sam", ("supervisor", "clinician")),
+            (self.supervisor, "Sam", ("supervisor", "clinician", "compliance")),
             (self.officer, "Olga", ("compliance",)),
         ):
             assert self.give(

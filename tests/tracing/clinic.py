@@ -59,7 +59,7 @@ class Clinic:
         self.recorder: Recorder = open_store(self.url, self.clock)
         self.ledger = Ledger(self.recorder, clock=self.clock, ids=SeededIds("clinic"))
         self.author = self._staff("Ann", "clinician")
-        self.supervisor = self._staff("Sam", "supervisor")
+        self.supervisor = self._staff("Sam", "supervisor", "compliance")
         self.officer = self._staff("Kim", "compliance")
         self.do(AssignSupervisor(staff_id=self.author, supervisor_id=self.supervisor, effective_from=date(2026, 1, 1)))
         self.client = self.new()
@@ -83,13 +83,13 @@ class Clinic:
             Request(command=command, actor_id=actor, purpose="treatment", command_id=self.new(), occurred_at=said)
         )
 
-    def _staff(self, given: str, role: str) -> str:
+    def _staff(self, given: str, *roles: str) -> str:
         who = self.new()
         self.do(
             RegisterStaff(
                 staff_id=who,
                 name=PersonName(family="Sample", given=given),
-                roles=(role,),
+                roles=roles,
                 programs=("psc",),
                 hired_on=date(2025, 1, 1),
             )

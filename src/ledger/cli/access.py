@@ -22,7 +22,13 @@ from ledger.projections import broken_glass as view
 
 @click.group()
 def access() -> None:
-    """Who may open which chart, and why; the glass that was broken in emergencies."""
+    """Who may open which chart, and why; the glass that was broken in emergencies.
+
+    \b
+    Examples:
+      ledger --as OFFICER --purpose compliance access explain STAFF CLIENT
+      ledger --as OFFICER --purpose compliance access glass
+    """
 
 
 @access.command()

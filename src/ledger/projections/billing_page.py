@@ -104,22 +104,14 @@ class Sealed:
     """Services that may be read only with a grant that names ``charts``."""
 
     def __init__(self, services: Iterable[Service], named: Mapping[str, str]) -> None:
-        self._services = tuple(services)
-        self._named = named
-        self.charts = frozenset(chart_id for service in self._services for chart_id in self._speaks_of(service))
+        self._services = [(s, {s.row.client_id, *(named[c] for c in s.related if c in named)}) for s in services]
+        self.charts = frozenset(chart_id for _, speaks_of in self._services for chart_id in speaks_of)
 
     def open(self, grant: Grant) -> tuple[Service, ...]:
-        """The services, without those that speak of a chart which the reader may not open.
-
-        Raises ``NotGranted`` when they speak of any other chart that the access event does not name.
-        """
+        """The services, without those that the reader may not see; raises ``NotGranted`` for a chart of no access."""
         opened = {chart_id for chart_id in sorted(self.charts) if grant.opens(chart_id)}
-        shown = (service for service in self._services if self._speaks_of(service) <= opened)
+        shown = (service for service, speaks_of in self._services if speaks_of <= opened)
         return tuple(_shown(grant, service) for service in shown if shows_service(grant, service.row))
-
-    def _speaks_of(self, service: Service) -> set[str]:
-        others = {self._named[contact] for contact in service.related if contact in self._named}
-        return {service.row.client_id, *others}
 
 
 def _shown(grant: Grant, service: Service) -> Service:
