@@ -20,7 +20,8 @@ from eventsourcing.persistence import IntegrityError
 from sqlalchemy import column, insert, select, table
 
 from ledger.aggregates.access import ChartShown, Question
-from ledger.cli.session import Session, to_json
+from ledger.answers.ask import to_json
+from ledger.cli.session import Session
 from ledger.clock import ManualClock, to_text
 from ledger.consumers.log import LocalLog
 from ledger.consumers.runner import Runner

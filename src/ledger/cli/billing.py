@@ -12,12 +12,16 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 
-from ledger.cli.chart_page import at, by_the_server
-from ledger.cli.known import Known, fold_until, known_at, parked_keys, parked_words, refuse_future
-from ledger.cli.named import Id, check_known
-from ledger.cli.page import Block, Page, Section, as_html, check_target, write_whole
-from ledger.cli.period import Month, Span
-from ledger.cli.session import Moment, Session, Shown, pass_session, to_json
+from ledger.answers.known import Known, fold_until, known_at, parked_keys, parked_words, refuse_future
+from ledger.answers.named import check_known
+from ledger.cli.named import Id
+from ledger.answers.page import Block, Page, Section, as_html, at, by_the_server
+from ledger.cli.files import check_target, write_whole
+from ledger.answers.period import Span
+from ledger.cli.period import Month
+from ledger.answers.ask import to_json
+from ledger.answers.asking import Shown
+from ledger.cli.session import Moment, Session, pass_session
 from ledger.clock import from_text
 from ledger.errors import BadInput
 from ledger.grants import Grant
@@ -98,8 +102,8 @@ def rows(
     if changed_since is not None and as_known_at is not None and changed_since > as_known_at:
         raise BadInput("--changed-since: it lies after --as-known-at; swap the two times")
     session.actor  # noqa: B018 - refuse before any work when nobody says who reads
-    refuse_future(session, "--as-known-at", as_known_at)
-    refuse_future(session, "--changed-since", changed_since)
+    refuse_future(session, "as-known-at", as_known_at)
+    refuse_future(session, "changed-since", changed_since)
     check_known(session, staff_id=staff_id, client_id=client_id)
     session.catch_up()
     then: Record | None = None

@@ -7,8 +7,9 @@ from datetime import date
 
 import click
 
-from ledger.cli.chart_page import Names
-from ledger.cli.named import Id, ProgramName, check_known
+from ledger.answers.names import Names
+from ledger.answers.named import check_known
+from ledger.cli.named import Id, ProgramName
 from ledger.cli.session import Day, Session, pass_session
 from ledger.policies.caseload import band
 from ledger.projections import caseload as view

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from ledger.cli.named import Id
-from ledger.cli.page import check_target
+from ledger.cli.files import check_target
 from ledger.cli.session import Session, pass_session
-from ledger.cli.trusted import TRUST_HELP, trusted_by
+from ledger.answers.trusted import TRUST_HELP, trusted_by
 from ledger.errors import BadInput
 from ledger.evidence.bundle import bundle
 from ledger.evidence.gather import gather, subject_of

@@ -13,14 +13,15 @@ import msgspec
 from ledger.aggregates.access import AccessGranted, ChartShown, Question
 from ledger.application.reading import CHARTS_PER_EVENT
 from ledger.cli.as_it_stood import NotTheSame, Opened, as_it_stood, shown_again
-from ledger.cli.asked import digest_of_file, release
-from ledger.cli.chart import names_of
-from ledger.cli.chart_page import Names
+from ledger.answers.ask import Answer
+from ledger.answers.asking import digest_of_file, release
+from ledger.answers.names import names_of
+from ledger.answers.names import Names
 from ledger.cli.named import Id
-from ledger.cli.page import check_target, write_page, write_whole
+from ledger.cli.files import check_target, write_whole
 from ledger.cli.replay_page import AccessTold, ChartTold, Covered, Replayed, as_words, page_of
 from ledger.cli.session import Session, pass_session
-from ledger.cli.trusted import TRUST_HELP, trusted_by
+from ledger.answers.trusted import TRUST_HELP, trusted_by
 from ledger.errors import IntegrityFault, LedgerError, NotFound
 from ledger.projections.every import PROJECTIONS
 from ledger.proof.between import Trusted, bracket_of
@@ -144,7 +145,9 @@ def _hand_over(session: Session, data: Replayed, names: Names, shown: Path | Non
     if out.suffix.lower() == ".txt":
         size = write_whole(out, as_words(data, names, session.ledger.zone))
     else:
-        size = write_page(out, data, lambda: page_of(data, names, session.ledger.zone))
+        page = lambda: page_of(data, names, session.ledger.zone)  # noqa: E731
+        answer = Answer(data=data, text=lambda: "", page=page, position=0)
+        size = write_whole(out, answer.form(out.suffix.lower()))
     session.emit({"written": str(out), "bytes": size, "access_id": data.access_id}, lambda: f"Written to {out}")
 
 

@@ -9,7 +9,7 @@ import click
 from ledger.cli.kafka import kafka_settings
 from ledger.cli.seal import sealing_key
 from ledger.cli.session import Session, pass_session
-from ledger.cli.trusted import trust_of
+from ledger.answers.trusted import trust_of
 from ledger.consumers.generations import keeper_of
 from ledger.errors import IntegrityFault
 from ledger.integrity.sealed import SealedWalk

@@ -7,8 +7,9 @@ from datetime import date, datetime, timedelta
 
 import click
 
-from ledger.cli.known import fold_until, known_at, parked_keys, parked_words, refuse_future
-from ledger.cli.named import Id, check_known
+from ledger.answers.known import fold_until, known_at, parked_keys, parked_words, refuse_future
+from ledger.answers.named import check_known
+from ledger.cli.named import Id
 from ledger.cli.session import Day, Moment, Session, pass_session
 from ledger.errors import BadInput, NotFound
 from ledger.policies.calendar import CalendarError
@@ -47,7 +48,7 @@ def supervision(
       ledger supervision --staff STAFF --from 2025-10-01 --to 2025-12-31
       ledger --json supervision --from 2025-11-01 --as-known-at 2025-12-01T09:00:00-08:00
     """
-    refuse_future(session, "--as-known-at", as_known_at)
+    refuse_future(session, "as-known-at", as_known_at)
     check_known(session, staff_id=staff_id)
     zone = session.ledger.zone
     moment = as_known_at or session.ledger.clock.now()

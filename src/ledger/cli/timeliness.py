@@ -8,9 +8,10 @@ from datetime import date, datetime, tzinfo
 import click
 
 from ledger.aggregates.policy import AGENCY_KEY
-from ledger.cli.chart_page import Names
-from ledger.cli.known import refuse_future
-from ledger.cli.named import Id, ProgramName, check_known
+from ledger.answers.names import Names
+from ledger.answers.known import refuse_future
+from ledger.answers.named import check_known
+from ledger.cli.named import Id, ProgramName
 from ledger.cli.session import Moment, Session, pass_session
 from ledger.errors import BadInput
 from ledger.grants import Grant
@@ -48,7 +49,7 @@ def timeliness(
     """
     first, last = _month(month)
     session.actor  # noqa: B018 - refuse before any work when nobody says who reads
-    refuse_future(session, "--as-known-at", as_known_at)
+    refuse_future(session, "as-known-at", as_known_at)
     check_known(session, staff_id=staff_id)
     session.catch_up()
     with session.one_moment(view.timeliness, policy_view.policies, staffing) as shown:

@@ -14,11 +14,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.aggregates.policy import AGENCY_KEY
-from ledger.cli.known import refuse_future
+from ledger.answers.known import refuse_future
 from ledger.cli.named import Id
-from ledger.cli.page import check_target, write_whole
-from ledger.cli.session import Moment, Session, pass_session, to_json
-from ledger.cli.trusted import TRUST_HELP, trusted_by
+from ledger.cli.files import check_target, write_whole
+from ledger.answers.ask import to_json
+from ledger.cli.session import Moment, Session, pass_session
+from ledger.answers.trusted import TRUST_HELP, trusted_by
 from ledger.errors import BadInput, IntegrityFault, LedgerError
 from ledger.policies.adoption import Adoption
 from ledger.projections.folding import fold_all
@@ -59,7 +60,7 @@ def trace(
     """
     check_target(out, _KINDS)
     session.actor  # noqa: B018 - refuse before any work when nobody says who reads
-    refuse_future(session, "--as-known-at", as_known_at)
+    refuse_future(session, "as-known-at", as_known_at)
     trusted = trusted_by(trust_file)
     session.recorder.sequence()
     chart_id = chart_of_note(session.recorder, note_id)

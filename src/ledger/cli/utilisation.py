@@ -12,10 +12,12 @@ import click
 
 from ledger.aggregates.utilisation_review import ReviewUtilisation
 from ledger.application.commands import Request
-from ledger.cli.chart_page import Names
-from ledger.cli.known import fold_until, known_at, parked_keys, parked_words, refuse_future
-from ledger.cli.named import Id, check_known
-from ledger.cli.period import Month, Span, month_of
+from ledger.answers.names import Names
+from ledger.answers.known import fold_until, known_at, parked_keys, parked_words, refuse_future
+from ledger.answers.named import check_known
+from ledger.cli.named import Id
+from ledger.answers.period import Span, month_of
+from ledger.cli.period import Month
 from ledger.cli.session import Day, Moment, Session, pass_session
 from ledger.clock import derived_id, from_text
 from ledger.errors import BadInput, NotFound
@@ -96,7 +98,7 @@ def utilisation(
         raise BadInput("--review: name one --staff, and leave out --as-known-at: a review is of the figures of now")
     if command_id is not None and not review:
         raise BadInput("--command-id: it belongs to --review")
-    refuse_future(session, "--as-known-at", as_known_at)
+    refuse_future(session, "as-known-at", as_known_at)
     check_known(session, staff_id=staff_id)
     if span is None:
         span = month_of(week or session.ledger.clock.now().astimezone(session.ledger.zone).date())
