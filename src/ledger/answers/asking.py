@@ -223,13 +223,14 @@ class Asking:
         """Whose word counts for the moments that others give."""
         return trusted_by(self.trust_file)
 
-    def adoptions(self) -> tuple[Adoption, ...]:
-        """What the agency adopted, as the log has it. It is agency policy, so no chart is opened.
+    def adoptions(self) -> tuple[tuple[Adoption, ...], int]:
+        """What the agency adopted, as the log has it up to a position. It is agency policy, so no chart is opened.
 
         Raises ``IntegrityFault`` for an adoption that is not what was recorded.
         """
-        events = [read_checked(row) for row in self.recorder.read_key(AGENCY_KEY)]
-        return in_order(fold_all(policies, events).values())
+        head = self.recorder.head()
+        events = [read_checked(row) for row in self.recorder.read_key(AGENCY_KEY, until=head)]
+        return in_order(fold_all(policies, events).values()), head
 
 
 def release() -> str:

@@ -11,6 +11,15 @@ from ledger.answers.query import Query
 _WHERE = {
     "chart": "ledger.answers.chart:CHART",
     "chart diff": "ledger.answers.chart:CHART_DIFF",
+    "trace": "ledger.answers.timing:TRACE",
+    "deadline": "ledger.answers.timing:DEADLINE",
+    "timeliness": "ledger.answers.timeliness:TIMELINESS",
+    "billing rows": "ledger.answers.billing:BILLING_ROWS",
+    "billing changes": "ledger.answers.billing:BILLING_CHANGES",
+    "caseload": "ledger.answers.caseload:CASELOAD",
+    "utilisation": "ledger.answers.utilisation:UTILISATION",
+    "utilisation week": "ledger.answers.utilisation:UTILISATION_WEEK",
+    "supervision": "ledger.answers.supervision:SUPERVISION",
     "access-audit": "ledger.answers.access_audit:ACCESS_AUDIT",
 }
 

@@ -6,6 +6,8 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date
 
+from ledger.answers.asking import Asking
+
 
 @dataclass(frozen=True)
 class Span:
@@ -32,3 +34,11 @@ def month_named(text: str) -> Span:
     if len(text) != len("2025-11"):
         raise ValueError(mend)
     return month_of(first)
+
+
+def span_asked(asking: Asking, text: str) -> Span:
+    """The month that was asked for; ``BadInput`` naming the option where it is none."""
+    try:
+        return month_named(text)
+    except ValueError as fault:
+        raise asking.refused("month", str(fault)) from None

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 import structlog
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.aggregates.access import Question
 from ledger.answers.ask import to_json, word_of
@@ -21,10 +23,11 @@ from ledger.application.commands import Ledger, Request, Result
 from ledger.application.requests import unfit_id
 from ledger.cli.asked import question_of
 from ledger.clock import Clock, RandomIds, unfit
-from ledger.errors import BadInput, Reason
+from ledger.errors import BadInput, IntegrityFault, LedgerError, Reason
+from ledger.policies.adoption import Adoption
 from ledger.printable import escaped, safe
 from ledger.settings import Settings
-from ledger.store.database import open_store
+from ledger.store.database import HEAD_REVISION, open_engine, open_store, revision
 from ledger.store.recorder import Recorder
 
 #: Work over this many events shows a progress bar, on a terminal.
@@ -101,6 +104,29 @@ class Session(Asking):
         if self.asked is not None:
             return super().question()
         return question_of(self.now, str(self.ledger.zone), self.views, as_json=self.as_json)
+
+    def adoptions(self) -> tuple[tuple[Adoption, ...], int]:
+        """What the agency adopted, when its store can be read; nothing otherwise, for the arithmetic needs no store.
+
+        A database that is not there, or is no store, is never made into one.
+        """
+        try:
+            url = make_url(self.settings.database)
+            if url.get_backend_name() == "sqlite":
+                file = Path(url.database or "")
+                if not file.is_file() or not file.stat().st_size:
+                    return (), 0
+            engine = open_engine(self.settings.database)
+            try:
+                if revision(engine) != HEAD_REVISION:
+                    return (), 0
+            finally:
+                engine.dispose()
+            return super().adoptions()
+        except IntegrityFault:
+            raise
+        except (LedgerError, SQLAlchemyError, OSError):
+            return (), 0
 
     def execute(self, request: Request) -> Result:
         return self.ledger.execute(request)
