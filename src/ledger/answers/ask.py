@@ -28,6 +28,7 @@ _WORDS = {
     "last": "to",
     "day": "on",
     "started_at": "at",
+    "size": "at",
 }
 
 
@@ -50,10 +51,10 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     #: The answer says whose word counts: a policy of trust is part of the question.
     TRUSTS: ClassVar[bool] = False
 
-    @property
-    def command(self) -> str:
+    @classmethod
+    def command(cls) -> str:
         """The command that asks it, as an access event names it."""
-        return self.COMMAND or self.NAME
+        return cls.COMMAND or cls.NAME
 
     def words(self) -> tuple[str, ...]:
         """The question as the words of its command, in the order of the fields; what is not asked is left out."""
@@ -106,6 +107,8 @@ class Answer:
     access_id: str | None = None
     #: By the ending of a file: forms that the page does not give, as ``.svg``.
     others: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    #: The file that is the answer, where it is one; data and text then tell of it.
+    content: bytes | None = None
     #: The answer alone, with a sentence after it; for a surface that has put the whole elsewhere.
     short: Callable[[str], str] | None = None
 

@@ -152,7 +152,7 @@ class Asking:
         if self.asked is None:
             return None
         return Question(
-            command=self.asked.command,
+            command=self.asked.command(),
             options=(*self.asked.words(), *self._trust_words()),
             form=self.form,
             asked_at=self.now,

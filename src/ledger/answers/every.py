@@ -21,6 +21,11 @@ _WHERE = {
     "utilisation week": "ledger.answers.utilisation:UTILISATION_WEEK",
     "supervision": "ledger.answers.supervision:SUPERVISION",
     "access-audit": "ledger.answers.access_audit:ACCESS_AUDIT",
+    "replay-view": "ledger.answers.replay_view:REPLAY_VIEW",
+    "evidence": "ledger.answers.evidence:EVIDENCE",
+    "proof inclusion": "ledger.answers.proofs:INCLUSION",
+    "proof consistency": "ledger.answers.proofs:CONSISTENCY",
+    "status": "ledger.answers.status:STATUS",
 }
 
 

@@ -18,7 +18,11 @@ def answered(session: Session, ask: Ask, out: Path | None = None) -> Answer:
 
 def give(session: Session, ask: Ask, out: Path | None = None) -> None:
     """Ask, and print the answer; or write it to the file, in the form that its ending names, and say where it is."""
-    answer = answered(session, ask, out)
+    hand_over(session, answered(session, ask, out), out)
+
+
+def hand_over(session: Session, answer: Answer, out: Path | None) -> None:
+    """Print an answer, or write it to the file, in the form that its ending names, and say where it is."""
     if out is None:
         session.emit(answer.data, answer.text)
         return

@@ -94,9 +94,11 @@ class Session(Asking):
         return self.out is not None
 
     def called(self, option: str) -> str:
-        """An option with its two hyphens; values that stand together behind one are called by that."""
+        """An option with its two hyphens, an argument in capitals; values behind one option are called by that."""
         if self.asked is not None and option in map(word_of, self.asked.TOGETHER):
             option = self.asked.BEHIND
+        if self.asked is not None and option in map(word_of, self.asked.PLACED):
+            return option.upper()
         return f"--{option}"
 
     def question(self) -> Question | None:
