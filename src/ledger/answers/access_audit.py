@@ -88,7 +88,7 @@ def _access_audit(asking: Asking, ask: AskAccessAudit) -> Answer:
         waiting=sum(p.waiting for p in parked(asking.recorder.engine) if p.projection.startswith(f"{view.name}.")),
         accesses=tuple(AccessShown(access=a, versions=v) for a, v in zip(accesses, shown, strict=True)),
     )
-    return paged(data, lambda: _page(data, names, zone), grant)
+    return paged(data, lambda: _page(data, names, zone), grant.position)
 
 
 def _page(data: AuditShown, names: Names, zone: ZoneInfo) -> Page:

@@ -28,7 +28,7 @@ from ledger.answers.named import check_known
 from ledger.answers.period import Span, span_asked
 from ledger.answers.query import Query
 from ledger.projections.billing import billing as billing_view
-from ledger.projections.billing_page import Record, Sealed, changes_between, live_record, month_page, record_of
+from ledger.projections.billing_page import Record, changes_between, live_record, month_page, record_of
 from ledger.projections.coverage import coverage
 from ledger.projections.policies import policies
 from ledger.projections.staffing import StaffMember, live_staff, staffing

@@ -90,7 +90,7 @@ def _chart(asking: Asking, ask: AskChart) -> Answer:
     names = names_of(asking, seen)
     data = ChartShownNow(access_id=grant.access_id, names=names.known, chart=seen, timeline=lines)
     zone = asking.ledger.zone
-    return paged(data, lambda: chart_page(seen, names, lines, grant.access_id, zone), grant)
+    return paged(data, lambda: chart_page(seen, names, lines, grant.access_id, zone), grant.position)
 
 
 def _diff(asking: Asking, ask: AskChartDiff) -> Answer:
@@ -105,13 +105,13 @@ def _diff(asking: Asking, ask: AskChartDiff) -> Answer:
     names = names_of(asking, found)
     data = DiffShown(access_id=grant.access_id, names=names.known, said=said, diff=found)
     zone = asking.ledger.zone
-    return paged(data, lambda: diff_page(found, names, said, grant.access_id, zone), grant)
+    return paged(data, lambda: diff_page(found, names, said, grant.access_id, zone), grant.position)
 
 
-def paged(data: Any, page: Callable[[], Page], grant: Grant) -> Answer:
-    """An answer whose text is its page."""
+def paged(data: Any, page: Callable[[], Page], position: int) -> Answer:
+    """An answer whose text is its page; its data names the access."""
     return Answer(
-        data=data, text=lambda: as_text(page()), page=page, access_id=grant.access_id, position=grant.position
+        data=data, text=lambda: as_text(page()), page=page, access_id=data.access_id, position=position
     )
 
 
