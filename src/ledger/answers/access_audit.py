@@ -35,9 +35,9 @@ class AskAccessAudit(Ask, frozen=True, kw_only=True):
     client_id: ClientId
     first: Annotated[Date | None, msgspec.Meta(description="From this day on, in the agency's time zone.")] = None
     last: Annotated[Date | None, msgspec.Meta(description="Up to and including this day.")] = None
-    versions: Annotated[
-        bool, msgspec.Meta(description="Name the exact version of every document that was shown.")
-    ] = False
+    versions: Annotated[bool, msgspec.Meta(description="Name the exact version of every document that was shown.")] = (
+        False
+    )
 
 
 class AccessShown(msgspec.Struct, frozen=True, kw_only=True):

@@ -73,9 +73,7 @@ class AsItStood(Asking):
             actor=opened.reader_id,
             purpose=opened.purpose,
             correlation_id=correlation_id,
-            ledger=Ledger(
-                open_store(f"sqlite:///{folder / 'stood.db'}", clock), clock=clock, zone=question.zone
-            ),
+            ledger=Ledger(open_store(f"sqlite:///{folder / 'stood.db'}", clock), clock=clock, zone=question.zone),
             form=question.form,
         )
         self.opened = opened

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ledger.aggregates.vocabulary import Moment
-from ledger.answers.ask import Answer, AsKnownAt, Ask, MonthName, OfClient, OfStaff
+from ledger.answers.ask import Answer, Ask, AsKnownAt, MonthName, OfClient, OfStaff
 from ledger.answers.asking import Asking, Shown
 from ledger.answers.billing_told import (
     Told,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ledger.aggregates.vocabulary import Moment
-from ledger.answers.ask import Answer, AsKnownAt, Ask, AsOf, ClientId
+from ledger.answers.ask import Answer, Ask, AsKnownAt, AsOf, ClientId
 from ledger.answers.asking import Asking, Shown
 from ledger.answers.chart_page import chart_page, diff_page
 from ledger.answers.known import refuse_future
@@ -110,9 +110,7 @@ def _diff(asking: Asking, ask: AskChartDiff) -> Answer:
 
 def paged(data: Any, page: Callable[[], Page], position: int) -> Answer:
     """An answer whose text is its page; its data names the access."""
-    return Answer(
-        data=data, text=lambda: as_text(page()), page=page, access_id=data.access_id, position=position
-    )
+    return Answer(data=data, text=lambda: as_text(page()), page=page, access_id=data.access_id, position=position)
 
 
 def open_chart(

@@ -122,9 +122,7 @@ def status_since(asking: Asking, before: Standing | None) -> Answer:
         views=tuple(views),
         waiting_for_a_place=standing.unplaced,
     )
-    return Answer(
-        data=data, text=lambda: _text(asking, standing, views, rates, waiting), position=standing.head
-    )
+    return Answer(data=data, text=lambda: _text(asking, standing, views, rates, waiting), position=standing.head)
 
 
 def _status(asking: Asking, ask: AskStatus) -> Answer:

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from ledger.aggregates.vocabulary import Date
-from ledger.answers.ask import Answer, AsKnownAt, Ask, OfStaff
+from ledger.answers.ask import Answer, Ask, AsKnownAt, OfStaff
 from ledger.answers.asking import Asking
 from ledger.answers.known import fold_until, known_at, parked_keys, parked_words, refuse_future
 from ledger.answers.named import check_known

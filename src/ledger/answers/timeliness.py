@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 
 from ledger.aggregates.policy import AGENCY_KEY
-from ledger.answers.ask import Answer, AsKnownAt, Ask, MonthName, OfStaff, Program
+from ledger.answers.ask import Answer, Ask, AsKnownAt, MonthName, OfStaff, Program
 from ledger.answers.asking import Asking
 from ledger.answers.known import refuse_future
 from ledger.answers.named import check_known, check_program

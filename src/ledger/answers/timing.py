@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from ledger.aggregates.vocabulary import Id, Label, Moment
-from ledger.answers.ask import Answer, AsKnownAt, Ask
+from ledger.answers.ask import Answer, Ask, AsKnownAt
 from ledger.answers.asking import Asking
 from ledger.answers.known import refuse_future
 from ledger.answers.query import Query
@@ -94,9 +94,7 @@ def _short(page: Page, sentence: str) -> str:
     return as_text(msgspec.structs.replace(page, sections=(), lead=(*page.lead, sentence)))
 
 
-def _forms(
-    asking: Asking, page: Page, picture: Callable[[], ET.Element | None]
-) -> Mapping[str, Callable[[], str]]:
+def _forms(asking: Asking, page: Page, picture: Callable[[], ET.Element | None]) -> Mapping[str, Callable[[], str]]:
     def drawn() -> str:
         found = picture()
         if found is None:

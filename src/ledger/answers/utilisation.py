@@ -12,7 +12,7 @@ import msgspec
 
 from ledger.aggregates.utilisation_review import ReviewUtilisation
 from ledger.aggregates.vocabulary import Date
-from ledger.answers.ask import Answer, AsKnownAt, Ask, MonthName, OfStaff
+from ledger.answers.ask import Answer, Ask, AsKnownAt, MonthName, OfStaff
 from ledger.answers.asking import Asking
 from ledger.answers.known import fold_until, known_at, parked_keys, refuse_future
 from ledger.answers.named import check_known
@@ -60,9 +60,9 @@ class AskUtilisation(Ask, frozen=True, kw_only=True):
     staff_id: OfStaff = None
     month: Annotated[MonthName | None, msgspec.Meta(description="The month of service (default: this month).")] = None
     as_known_at: AsKnownAt = None
-    steps: Annotated[
-        bool, msgspec.Meta(description="Tell the steps of every reading; the data has them always.")
-    ] = False
+    steps: Annotated[bool, msgspec.Meta(description="Tell the steps of every reading; the data has them always.")] = (
+        False
+    )
 
 
 class AskUtilisationWeek(Ask, frozen=True, kw_only=True):

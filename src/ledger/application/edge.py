@@ -135,7 +135,7 @@ def _field(kind: shape.Type, required: bool, default: Any, *, texts: bool = Fals
         made = _field(inner[0], required, default, texts=texts)
         made.allow_none = True
         if said:
-            made.metadata["description"] = said
+            made.metadata = {**made.metadata, "description": said}
         return made
     if said:
         options["metadata"] = {"description": said}

@@ -58,6 +58,4 @@ def chart(
         since, until = between
         give(session, AskChartDiff(client_id=client_id, as_of=as_of, since=since, until=until), out)
         return
-    give(
-        session, AskChart(client_id=client_id, as_known_at=as_known_at, as_of=as_of, timeline=with_timeline), out
-    )
+    give(session, AskChart(client_id=client_id, as_known_at=as_known_at, as_of=as_of, timeline=with_timeline), out)

@@ -1,4 +1,4 @@
-"""An answer that goes into a file: refused before anything is read where it could not be written; whole or not at all."""
+"""An answer that goes into a file: refused before anything is read if it could not be written; whole or not at all."""
 
 from __future__ import annotations
 

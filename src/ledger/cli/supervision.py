@@ -36,6 +36,4 @@ def supervision(
       ledger supervision --staff STAFF --from 2025-10-01 --to 2025-12-31
       ledger --json supervision --from 2025-11-01 --as-known-at 2025-12-01T09:00:00-08:00
     """
-    give(
-        session, AskSupervision(staff_id=staff_id, first=first, last=last, as_known_at=as_known_at, steps=steps)
-    )
+    give(session, AskSupervision(staff_id=staff_id, first=first, last=last, as_known_at=as_known_at, steps=steps))
