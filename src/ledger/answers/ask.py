@@ -87,7 +87,7 @@ AsKnownAt = Annotated[Moment | None, msgspec.Meta(description="As it was known a
 AsOf = Annotated[
     Date | None, msgspec.Meta(description="Only what had begun by this service date, as it was in force then.")
 ]
-Program = Annotated[str, msgspec.Meta(max_length=40, description="A program of the rule book: psc, ecm, css, …")]
+Program = Annotated[str | None, msgspec.Meta(description="Only this program of the rule book: psc, ecm, css, …")]
 MonthName = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])\Z", description="a month, as 2025-11")]
 
 

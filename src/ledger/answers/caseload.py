@@ -28,7 +28,7 @@ class AskCaseload(Ask, frozen=True, kw_only=True):
 
     NAME = "caseload"
     staff_id: OfStaff = None
-    program: Program | None = None
+    program: Program = None
     day: Annotated[Date | None, msgspec.Meta(description="The board of this day (default: today).")] = None
 
 

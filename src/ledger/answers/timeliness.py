@@ -39,7 +39,7 @@ class AskTimeliness(Ask, frozen=True, kw_only=True):
     NAME = "timeliness"
     month: MonthName
     staff_id: OfStaff = None
-    program: Program | None = None
+    program: Program = None
     as_known_at: AsKnownAt = None
 
 
