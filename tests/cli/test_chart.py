@@ -19,8 +19,8 @@ from tests.replay.world import START, WORDS, World, a_world, full_story
 
 from ledger.aggregates.client_events import CorrectClientDetails, RegisterClient
 from ledger.aggregates.staff import PersonName
+from ledger.answers.page import WIDTH
 from ledger.cli import main
-from ledger.cli.page import WIDTH
 
 
 @dataclass

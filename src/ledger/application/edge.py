@@ -1,8 +1,8 @@
-"""Where people and other systems send us commands: marshmallow schemas made from the commands' own definitions.
+"""Where people and other systems send us commands and questions: schemas made from their own definitions.
 
-A command is defined once, as a struct with its constraints. Here each becomes a marshmallow schema, so that bad input
-is answered with every fault at once, each naming its field and the mend. Ids of new things may be left out: they are
-derived from the command id, so that a retried command names the same thing.
+A command, or a question, is defined once, as a struct with its constraints. Here each becomes a marshmallow schema, so
+that bad input is answered with every fault at once, each naming its field and the mend. Ids of new things may be left
+out: they are derived from the command id, so that a retried command names the same thing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import marshmallow
 import msgspec
@@ -24,6 +24,8 @@ from ledger.aggregates.vocabulary import Command
 from ledger.application.requests import log_refusal, unfit_id
 from ledger.clock import derived_id, is_id, unfit
 from ledger.errors import BadInput, Reason, Refused
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 #: The largest whole number that every reader of JSON keeps exactly.
@@ -119,8 +121,8 @@ class CleanText(fields.String):
         return text
 
 
-def _field(kind: shape.Type, required: bool, default: Any) -> fields.Field[Any]:
-    """The marshmallow field for one type of a command's definition."""
+def _field(kind: shape.Type, required: bool, default: Any, *, texts: bool = False) -> fields.Field[Any]:
+    """The marshmallow field for one type of a command's definition; with ``texts`` a number may come as its digits."""
     options: dict[str, Any] = {"required": required}
     if not required:
         options["load_default"] = default
@@ -130,9 +132,13 @@ def _field(kind: shape.Type, required: bool, default: Any) -> fields.Field[Any]:
         kind = kind.type
     if isinstance(kind, shape.UnionType):
         inner = [t for t in kind.types if not isinstance(t, shape.NoneType)]
-        made = _field(inner[0], required, default)
+        made = _field(inner[0], required, default, texts=texts)
         made.allow_none = True
+        if said:
+            made.metadata = {**made.metadata, "description": said}
         return made
+    if said:
+        options["metadata"] = {"description": said}
     match kind:
         case shape.StrType():
             is_id = kind.pattern is not None and kind.pattern.startswith("^[0-9a-f]{8}")
@@ -144,7 +150,7 @@ def _field(kind: shape.Type, required: bool, default: Any) -> fields.Field[Any]:
                 max=_LARGEST if kind.le is None else kind.le,
                 error=f"it is out of bounds; {said or 'check the number'}",
             )
-            return fields.Integer(strict=True, validate=bounds, **options)
+            return fields.Integer(strict=not texts, validate=bounds, **options)
         case shape.BoolType():
             return TrueOrFalse(**options)
         case shape.DateType():
@@ -160,7 +166,7 @@ def _field(kind: shape.Type, required: bool, default: Any) -> fields.Field[Any]:
         case shape.DictType():
             return Named(keys=_field(kind.key_type, True, None), values=_field(kind.value_type, True, None), **options)
         case shape.StructType():
-            return fields.Nested(_schema(kind.cls)(), **options)
+            return fields.Nested(schema_of(kind.cls)(), **options)
     raise TypeError(f"no field for {kind}")
 
 
@@ -188,8 +194,10 @@ def _list_words(kind: shape.VarTupleType) -> str:
 
 
 @cache
-def _schema(cls: type[msgspec.Struct]) -> type[marshmallow.Schema]:
-    """The marshmallow schema of a struct."""
+def schema_of(cls: type[msgspec.Struct], *, texts: bool = False) -> type[marshmallow.Schema]:
+    """The marshmallow schema of a struct: a command, or a question. With ``texts`` numbers may come as their digits,
+    as query parameters do.
+    """
     described = shape.type_info(cls)
     if not isinstance(described, shape.StructType):
         raise TypeError(f"{cls.__name__} is not a struct")
@@ -200,7 +208,7 @@ def _schema(cls: type[msgspec.Struct]) -> type[marshmallow.Schema]:
             default = msgspec.to_builtins(f.default)
         elif f.default_factory is not msgspec.NODEFAULT:
             default = msgspec.to_builtins(f.default_factory())
-        made[f.encode_name] = _field(f.type, f.required, default)
+        made[f.encode_name] = _field(f.type, f.required, default, texts=texts)
     return marshmallow.Schema.from_dict(made, name=cls.__name__)
 
 
@@ -234,8 +242,13 @@ def _read(cls: type[Command], data: Mapping[str, Any], command_id: str) -> Comma
     for name in new_ids(cls):
         if filled.get(name) is None:
             filled[name] = derived_id(command_id, name)
+    return read_struct(cls, filled)
+
+
+def read_struct(cls: type[S], data: Mapping[str, Any], *, texts: bool = False) -> S:
+    """Read a command, or a question, from what was sent; raises ``Refused`` with every fault at once."""
     try:
-        loaded = _schema(cls)().load(filled)
+        loaded = schema_of(cls, texts=texts)().load(data)
     except marshmallow.ValidationError as fault:
         raise Refused(list(_reasons(fault.messages))) from None
     try:

@@ -1,27 +1,22 @@
-"""The question behind a page, as its access event keeps it: the command's own words, so that it can be asked again."""
+"""The question behind a page that no answer makes: the command's own words, as its access event keeps them."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
-from importlib.metadata import version
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ledger.aggregates.access import Question
-from ledger.cli.period import Span
+from ledger.answers.ask import said
+from ledger.answers.asking import digest_of_file, release
+from ledger.answers.period import Span
 from ledger.proof.settings import read_proof_settings
 
 #: Options that say where an answer goes; the form of the answer is recorded beside the options.
 _WHERE = frozenset(("out", "shown"))
-
-
-def release() -> str:
-    """The release of this code."""
-    return version("ledger")
 
 
 def question_of(now: datetime, zone: str, views: Mapping[str, int], *, as_json: bool) -> Question | None:
@@ -67,18 +62,8 @@ def _words(context: click.Context) -> Iterator[str]:
 
 
 def _word(value: Any) -> str:
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
     if isinstance(value, Span):
         return value.name
     if isinstance(value, Path):
         return digest_of_file(value)
-    return str(value)
-
-
-def digest_of_file(path: Path) -> str:
-    """How a file that was given is named: by what is in it."""
-    try:
-        return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-    except OSError:
-        return "a file that could not be read"
+    return said(value)

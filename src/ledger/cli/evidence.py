@@ -6,14 +6,15 @@ import os
 from pathlib import Path
 
 import click
+import msgspec
 
+from ledger.answers.evidence import AskEvidence
+from ledger.answers.trusted import TRUST_HELP
+from ledger.cli.answering import answered
+from ledger.cli.files import check_target
 from ledger.cli.named import Id
-from ledger.cli.page import check_target
 from ledger.cli.session import Session, pass_session
-from ledger.cli.trusted import TRUST_HELP, trusted_by
 from ledger.errors import BadInput
-from ledger.evidence.bundle import bundle
-from ledger.evidence.gather import gather, subject_of
 
 
 @click.command()
@@ -41,36 +42,12 @@ def evidence(session: Session, subject: str, out: Path, trust_file: Path | None)
     check_target(out, (".zip",))
     if out.exists():
         raise BadInput(f"--out: {out} is there already; evidence is never written over, choose another name")
-    session.actor  # noqa: B018 - refuse before any work when nobody says who reads
-    trusted = trusted_by(trust_file)
-    session.recorder.sequence()
-    found = subject_of(session.recorder, subject)
-    grant = session.grant([found.chart_id], f"evidence of {found.kind} {found.id}")
-    now, zone = session.now, str(session.ledger.zone)
-    gathered = gather(session.recorder, grant, found, as_at=now, zone=zone, trusted=trusted)
-    content, manifest = bundle(session.recorder, gathered)
+    session.trust_file = trust_file
+    answer = answered(session, AskEvidence(subject=subject), out)
     try:
         with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
+            file.write(answer.content or b"")
     except OSError as fault:
         raise BadInput(f"--out: {out} cannot be written: {fault.strerror}") from fault
-    sealed = sum(one.row.position <= gathered.size for one in gathered.events)
-    data = {
-        "file": str(out),
-        "kind": found.kind,
-        "id": found.id,
-        "chart": found.chart_id,
-        "events": len(gathered.events),
-        "sealed": sealed,
-        "checkpoint": gathered.size,
-        "manifest_sha256": manifest,
-        "access_id": grant.access_id,
-    }
-    lines = [
-        f"written to {out}: {len(gathered.events):,} events, {sealed:,} of them proved under the checkpoint of "
-        f"{gathered.size:,} events",
-        f"manifest SHA-256  {manifest}",
-    ]
-    if sealed < len(gathered.events):
-        lines.append("not everything is sealed: run ledger seal, then take the evidence again")
-    session.emit(data, lambda: "\n".join(lines))
+    data = {**msgspec.to_builtins(answer.data), "file": str(out)}
+    session.emit(data, lambda: f"written to {out}: {answer.text()}")

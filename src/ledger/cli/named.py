@@ -1,4 +1,4 @@
-"""What a command line names: charts, staff, notes and programs; refused when malformed, or when there is none."""
+"""What a command line names: charts, staff, notes and programs; refused when malformed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from typing import Any
 
 import click
 
-from ledger.aggregates.client_events import ClientRegistered
-from ledger.aggregates.staff import StaffRegistered
-from ledger.cli.session import Session
+from ledger.answers.named import unfit_program
 from ledger.clock import is_id
-from ledger.errors import NotFound
-from ledger.policies.deadline_rules import rule_book
 
 
 class Id(click.ParamType[str]):
@@ -41,24 +37,6 @@ class ProgramName(click.ParamType[str]):
     name = "PROGRAM"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        programs = [program.id for program in rule_book().programs]
-        if value not in programs:
-            self.fail(f"there is no program {value!r}; use one of {', '.join(programs)}", param, ctx)
+        if fault := unfit_program(value):
+            self.fail(fault, param, ctx)
         return str(value)
-
-
-def check_known(session: Session, *, staff_id: str | None = None, client_id: str | None = None) -> None:
-    """Refuse a staff member or chart that the record does not have, before anything is read: ``NotFound``.
-
-    Only the first event of its stream is looked at, by its type; nothing of a chart is opened.
-    """
-    for what, asked, first_type in (
-        ("staff member", staff_id, StaffRegistered.TYPE),
-        ("chart", client_id, ClientRegistered.TYPE),
-    ):
-        if asked is None:
-            continue
-        session.recorder.sequence()
-        first = session.recorder.select_events(asked, limit=1)
-        if not first or first[0].topic != first_type:
-            raise NotFound(what, asked)

@@ -10,21 +10,19 @@ from collections.abc import Callable
 import click
 
 from ledger.aggregates.policy import AGENCY_KEY
+from ledger.answers.status import AskStatus, status_since, take_standing
+from ledger.cli.answering import give, hand_over
 from ledger.cli.named import Id
-from ledger.cli.serving import METRICS, Standing, serving, standing_text, take_standing
+from ledger.cli.serving import METRICS, serving
 from ledger.cli.session import Session, pass_session
 from ledger.cli.views import only_keeper, view_named
 from ledger.consumers.parking import parked
 from ledger.consumers.parking import retry as retry_parked
-from ledger.consumers.rebuild import (
-    count_rows,
-)
 from ledger.consumers.runner import BATCH
 from ledger.errors import LedgerError
 from ledger.kafka.connection import read_kafka_settings
 from ledger.kafka.outage import Outage
 from ledger.kafka.projector import Projector
-from ledger.projections.every import PROJECTIONS
 from ledger.serving.health import Health
 from ledger.serving.metrics import Now, ProjectorMetrics
 from ledger.store.database import HEAD_REVISION, check_store, open_engine, revision
@@ -45,35 +43,12 @@ def status(session: Session, over: float | None) -> None:
       ledger status --over 5
       ledger --json status
     """
-    before: Standing | None = None
-    if over is not None:
-        before = take_standing(session)
-        time.sleep(over)
-    standing = take_standing(session)
-    rates = standing.rates_since(before) if before is not None else {}
-    waiting = parked(session.recorder.engine)
-    views = [
-        {
-            "name": p.name,
-            "version": p.version,
-            **standing.reader(p.name, rates),
-            "rows": count_rows(session.recorder.engine, p),
-        }
-        for p in PROJECTIONS
-    ]
-    session.emit(
-        {
-            "database": session.recorder.engine.url.render_as_string(),
-            "head": standing.head,
-            "waiting_for_a_place": standing.unplaced,
-            "recorded_per_second": round(standing.recorded, 3),
-            "ahead_seconds": round(standing.ahead, 3),
-            "views": views,
-            "topic": standing.topic_data(rates),
-            "parked": [vars(one) for one in waiting],
-        },
-        lambda: standing_text(session, standing, views, rates, waiting),
-    )
+    if over is None:
+        give(session, AskStatus())
+        return
+    before = take_standing(session)
+    time.sleep(over)
+    hand_over(session, status_since(session, before), None)
 
 
 @click.command()

@@ -7,21 +7,14 @@ from typing import Any
 
 import click
 
+from ledger.answers.ask import Ask
+from ledger.answers.proofs import AskConsistency, AskInclusion
+from ledger.cli.answering import answered
 from ledger.cli.session import Session, pass_session
-from ledger.errors import BadInput, NotFound
-from ledger.proof.export import cosigned
+from ledger.errors import BadInput
 from ledger.proof.keys import load_vkey
-from ledger.proof.proofs import (
-    check_consistency_proof,
-    check_inclusion_proof,
-    consistency_of,
-    inclusion_of,
-    read_consistency,
-    read_inclusion,
-)
-from ledger.proof.tree import StoredTree
-from ledger.store.envelope import StoredRow, entry_bytes, leaf_hash
-from ledger.store.sealed import Sealed, SealedRow
+from ledger.proof.proofs import check_consistency_proof, check_inclusion_proof, read_consistency, read_inclusion
+from ledger.store.envelope import leaf_hash
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -55,13 +48,7 @@ def inclusion(session: Session, event: str, size: int | None, with_entry: bool, 
       ledger proof inclusion 1204
       ledger --as system:auditor proof inclusion 1204 --with-entry --out event.tlog-proof
     """
-    row = _event(session, event)
-    sealed = Sealed(session.recorder)
-    if with_entry and row.chart_id is not None:
-        session.grant([row.chart_id], f"proof of {row.event_id}")
-    entry = entry_bytes(row, row.position, row.recorded_at) if with_entry else None
-    made = inclusion_of(StoredTree(session.recorder), row.position, cosigned(sealed, _checkpoint(sealed, size)), entry)
-    _answer(session, out, made.text, _data(made, leaf=row.leaf))
+    _hand_over(session, AskInclusion(event=event, size=size, with_entry=with_entry), out)
 
 
 @proof.command()
@@ -76,9 +63,7 @@ def consistency(session: Session, a: int, b: int, out: Path | None) -> None:
     Example:
       ledger proof consistency 1204 1730
     """
-    sealed = Sealed(session.recorder)
-    made = consistency_of(StoredTree(session.recorder), a, cosigned(sealed, _checkpoint(sealed, b)))
-    _answer(session, out, made.text, _data(made))
+    _hand_over(session, AskConsistency(old=a, new=b), out)
 
 
 @proof.command()
@@ -112,28 +97,6 @@ def check(session: Session, file: Path, vkey: str, entry: Path | None, leaf: str
     session.emit({"proved": True, **found}, lambda: f"{words} by {found['origin']}")
 
 
-def _event(session: Session, event: str) -> StoredRow:
-    session.recorder.sequence()
-    if event.isascii() and event.isdigit():
-        found = session.recorder.read_log(int(event) - 1, 1) if 0 < int(event) < 1 << 62 else ()
-        rows = [row for row in found if row.position == int(event)]
-    else:
-        stream, at, version = event.rpartition("@")
-        if not at or not (version.isascii() and version.isdigit() and len(version) < 10):
-            raise BadInput(f"EVENT: {event!r} is neither a position nor STREAM@VERSION")
-        rows = list(Sealed(session.recorder).event(stream, int(version)))
-    if not rows:
-        raise NotFound("event", event)
-    return rows[0]
-
-
-def _checkpoint(sealed: Sealed, size: int | None) -> SealedRow:
-    found = sealed.last() if size is None else sealed.checkpoint(size)
-    if found is None:
-        raise NotFound("checkpoint", "yet: run ledger seal" if size is None else f"of {size:,} events")
-    return found
-
-
 def _leaf(entry: Path | None, leaf: str | None) -> bytes | None:
     if entry is not None:
         return leaf_hash(_read(entry, "--entry").removesuffix(b"\n"))
@@ -150,22 +113,13 @@ def _read(file: Path, name: str) -> bytes:
         raise BadInput(f"{name}: {file} cannot be read: {fault.strerror}") from fault
 
 
-def _data(made: Any, **more: bytes) -> dict[str, Any]:
-    found = {**vars(made), **more}
-    hexed = {name: value.hex() if name == "leaf" else value for name, value in found.items()}
-    hexed["path"] = [part.hex() for part in made.path]
-    hexed["checkpoint"] = made.checkpoint.decode()
-    if found.get("entry") is not None:
-        hexed["entry"] = found["entry"].decode()
-    return hexed
-
-
-def _answer(session: Session, out: Path | None, text: str, data: dict[str, Any]) -> None:
-    if out is not None:
-        try:
-            out.write_text(text, encoding="utf-8")
-        except OSError as fault:
-            raise BadInput(f"--out: cannot write {out}: {fault.strerror}") from fault
-        session.emit({**data, "file": str(out)}, lambda: f"written to {out}")
-    else:
-        session.emit(data, lambda: text)
+def _hand_over(session: Session, ask: Ask, out: Path | None) -> None:
+    answer = answered(session, ask, out)
+    if out is None:
+        session.emit(answer.data, answer.text)
+        return
+    try:
+        out.write_text(answer.text(), encoding="utf-8")
+    except OSError as fault:
+        raise BadInput(f"--out: cannot write {out}: {fault.strerror}") from fault
+    session.emit({**answer.data, "file": str(out)}, lambda: f"written to {out}")

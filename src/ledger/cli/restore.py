@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ledger.answers.trusted import trust_of
 from ledger.cli.kafka import kafka_settings
 from ledger.cli.seal import sealing_key
 from ledger.cli.session import Session, pass_session
-from ledger.cli.trusted import trust_of
 from ledger.consumers.generations import keeper_of
 from ledger.errors import IntegrityFault
 from ledger.integrity.sealed import SealedWalk

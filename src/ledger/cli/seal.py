@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
+from ledger.answers.trusted import trust_of
 from ledger.cli.serving import METRICS, serving
 from ledger.cli.session import Session, pass_session
 from ledger.cli.stopping import stop_on_signal
-from ledger.cli.trusted import trust_of
 from ledger.clock import SystemClock
 from ledger.errors import BadInput, IntegrityFault
 from ledger.kafka.connection import read_kafka_settings

@@ -3,70 +3,58 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
+from ledger.aggregates.access import Question
+from ledger.answers.ask import to_json, word_of
+from ledger.answers.asking import Asking
 from ledger.application.commands import Ledger, Request, Result
-from ledger.application.reading import open_charts
 from ledger.application.requests import unfit_id
 from ledger.cli.asked import question_of
 from ledger.clock import Clock, RandomIds, unfit
-from ledger.consumers.generations import at_one_moment
-from ledger.consumers.log import LocalLog
-from ledger.consumers.parking import parked_in
-from ledger.consumers.runner import Runner
-from ledger.errors import BadInput, Reason
-from ledger.grants import Grant
+from ledger.errors import BadInput, IntegrityFault, LedgerError, Reason
+from ledger.policies.adoption import Adoption
 from ledger.printable import escaped, safe
-from ledger.projections.base import Projection
-from ledger.projections.every import PROJECTIONS
 from ledger.settings import Settings
-from ledger.store.database import open_store
+from ledger.store.database import HEAD_REVISION, open_engine, open_store, revision
 from ledger.store.recorder import Recorder
 
 #: Work over this many events shows a progress bar, on a terminal.
 LONG = 2000
 
 
-@dataclass(frozen=True)
-class Shown:
-    """Views as they stand at one moment: the connection that sees it, and the log's position that their rows are as at.
+class Session(Asking):
+    """One invocation of the command line, and who asks in it. The store opens when it is first needed."""
 
-    ``held_up`` has the earlier positions of the charts that are parked in one of them.
-    """
-
-    connection: Connection
-    position: int
-    held_up: dict[str, int]
-
-
-class Session:
-    """One invocation of the command line. The store opens when it is first needed."""
+    correlation_id: str
 
     def __init__(
         self, settings: Settings, *, actor: str | None, purpose: str, correlation_id: str | None, as_json: bool
     ) -> None:
+        super().__init__(
+            surface="cli",
+            actor=actor,
+            purpose=purpose,
+            correlation_id=RandomIds().new() if correlation_id is None else correlation_id,
+        )
         self.settings = settings
-        self._actor = actor
-        self.purpose = purpose
-        self.correlation_id = RandomIds().new() if correlation_id is None else correlation_id
         if fault := unfit_id(self.correlation_id):
             raise BadInput(f"--correlation-id: {fault}")
         self.as_json = as_json
         self._writes = True
-        #: The views that this command has read, with their versions: an access event names them.
-        self.views: dict[str, int] = {}
+        #: The file that the answer goes to, where one was given.
+        self.out: Path | None = None
         self.clock: Clock | None = None
         structlog.contextvars.bind_contextvars(correlation_id=self.correlation_id)
 
@@ -94,80 +82,53 @@ class Session:
     def ledger(self) -> Ledger:
         return Ledger(self.recorder, clock=self.clock, zone=self.settings.zone)
 
-    @cached_property
-    def now(self) -> datetime:
-        """What this command calls now: one moment, however long it works."""
-        return self.ledger.clock.now()
+    @property
+    def form(self) -> str:
+        """The form in which the answer is shown: that of the file, or as it is printed."""
+        if self.out is not None and self.out.suffix:
+            return self.out.suffix.lower()
+        return "json" if self.as_json else "text"
 
-    @cached_property
-    def runner(self) -> Runner:
-        """The runner of every view, with its tables made."""
-        runner = Runner(self.recorder.engine, LocalLog(self.recorder), PROJECTIONS)
-        runner.prepare()
-        return runner
+    @property
+    def into_file(self) -> bool:
+        return self.out is not None
 
-    def catch_up(self) -> None:
-        """Bring every view up to the head of the log: here, or by waiting for the projectors where Kafka is used."""
-        head = self.recorder.sequence()
-        if os.environ.get("LEDGER_KAFKA"):
-            self.runner.await_events(head)
-            return
-        if head == 0:
-            self.runner.catch_up()
-            return
-        with self.progress("Updating the views", head) as advance:
-            self.runner.catch_up(advance)
+    def called(self, option: str) -> str:
+        """An option with its two hyphens, an argument in capitals; values behind one option are called by that."""
+        if self.asked is not None and option in map(word_of, self.asked.TOGETHER):
+            option = self.asked.BEHIND
+        if self.asked is not None and option in map(word_of, self.asked.PLACED):
+            return option.upper()
+        return f"--{option}"
 
-    def grant(
-        self,
-        charts: Iterable[str],
-        resource: str,
-        *,
-        as_known_at: datetime | None = None,
-        as_of: date | None = None,
-        shown: Shown | None = None,
-    ) -> Grant:
-        """Record the access with what was asked, then hand out the grant to what is ``shown``."""
-        stands = None if shown is None else (shown.position, shown.held_up)
-        return self.open(charts, resource, as_known_at=as_known_at, as_of=as_of, stands=stands)
+    def question(self) -> Question | None:
+        """What the access event keeps: the question that is answered, or else the words of the command at work."""
+        if self.asked is not None:
+            return super().question()
+        return question_of(self.now, str(self.ledger.zone), self.views, as_json=self.as_json)
 
-    def open(
-        self,
-        charts: Iterable[str],
-        resource: str,
-        *,
-        as_known_at: datetime | None = None,
-        as_of: date | None = None,
-        stands: tuple[int, dict[str, int]] | None = None,
-    ) -> Grant:
-        """As :meth:`grant`, for what stands at a position, and some charts at earlier ones: ``application.reading``."""
-        return open_charts(
-            self.ledger,
-            charts,
-            reader=self.actor,
-            purpose=self.purpose,
-            surface="cli",
-            resource=resource,
-            as_known_at=as_known_at,
-            as_of=as_of,
-            correlation_id=self.correlation_id,
-            position=None if stands is None else stands[0],
-            held_up=None if stands is None else stands[1],
-            question=question_of(self.now, str(self.ledger.zone), self.views, as_json=self.as_json),
-        )
+    def adoptions(self) -> tuple[tuple[Adoption, ...], int]:
+        """What the agency adopted, when its store can be read; nothing otherwise, for the arithmetic needs no store.
 
-    @contextmanager
-    def one_moment(self, *views: Projection[Any]) -> Iterator[Shown]:
-        """Read views as they stand at one moment, whatever is recorded and applied meanwhile."""
-        self.views |= {view.name: view.version for view in views}
-        with at_one_moment(self.recorder.engine) as connection:
-            position = self.runner.only(*views).place(connection)
-            names = {view.name for view in views}
-            parked = [one for one in parked_in(connection) if one.projection.partition(".")[0] in names]
-            held_up: dict[str, int] = {}
-            for one in parked:
-                held_up[one.key] = min(one.position - 1, held_up.get(one.key, position))
-            yield Shown(connection, position, held_up)
+        A database that is not there, or is no store, is never made into one.
+        """
+        try:
+            url = make_url(self.settings.database)
+            if url.get_backend_name() == "sqlite":
+                file = Path(url.database or "")
+                if not file.is_file() or not file.stat().st_size:
+                    return (), 0
+            engine = open_engine(self.settings.database)
+            try:
+                if revision(engine) != HEAD_REVISION:
+                    return (), 0
+            finally:
+                engine.dispose()
+            return super().adoptions()
+        except IntegrityFault:
+            raise
+        except (LedgerError, SQLAlchemyError, OSError):
+            return (), 0
 
     def execute(self, request: Request) -> Result:
         return self.ledger.execute(request)
@@ -215,11 +176,6 @@ def accept_json(command: click.Command) -> click.Command:
 
 
 pass_session = click.make_pass_decorator(Session)
-
-
-def to_json(data: Any) -> str:
-    """JSON as every command prints it: two spaces, keys in the order of their definition, nothing that turns a line."""
-    return escaped(json.dumps(msgspec.to_builtins(data, order="deterministic"), indent=2, ensure_ascii=False))
 
 
 def fail(message: str, reasons: Sequence[Reason], *, as_json: bool) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
+from ledger.answers.trusted import trust_of
 from ledger.cli.against_kafka import compare_with_topic, refuse_unequal, topic_data, topic_lines
 from ledger.cli.seal import sealing_key
 from ledger.cli.session import Session, pass_session
-from ledger.cli.trusted import trust_of
 from ledger.clock import SystemClock
 from ledger.errors import BadInput, IntegrityFault, LedgerError
 from ledger.integrity.outside import Outside, check_timestamps, check_witnesses

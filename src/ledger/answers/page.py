@@ -6,23 +6,30 @@ What people wrote stays inside its own indented block or its own escaped element
 from __future__ import annotations
 
 import html
-import os
 import textwrap
-from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
-from ledger.cli.session import to_json
-from ledger.errors import BadInput
 from ledger.printable import safe
 
 #: Columns of a text page.
 WIDTH = 100
 
-#: What may be asked for with ``--out``, by the file's ending.
-ENDINGS = (".txt", ".json", ".html")
+
+def count(number: int, what: str) -> str:
+    """A number of things."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def at(moment: datetime) -> str:
+    """An instant to the minute, with its offset."""
+    return moment.isoformat(sep=" ", timespec="minutes")
+
+
+def by_the_server(recorded: datetime, zone: ZoneInfo) -> str:
+    """When the server recorded something, to the second, on the agency's clock and with its offset."""
+    return recorded.astimezone(zone).isoformat(sep=" ", timespec="seconds")
 
 
 @dataclass
@@ -134,48 +141,3 @@ def as_html(page: Page) -> str:
     out += [f"<p>{esc(line)}</p>" for line in page.closing]
     out.append("</main></body></html>")
     return "\n".join(out) + "\n"
-
-
-def check_target(out: Path | None, endings: Sequence[str] = ENDINGS) -> None:
-    """Refuse a file that could not be written, before anything is read; raises ``BadInput`` naming ``--out``."""
-    if out is None:
-        return
-    if out.suffix.lower() not in endings:
-        raise BadInput(f"--out: {out.name!r} names no kind of file; end it in {', '.join(endings)}")
-    if not out.parent.is_dir():
-        raise BadInput(f"--out: the folder {out.parent} does not exist; create it first")
-    if out.is_dir():
-        raise BadInput(f"--out: {out} is a folder; name a file")
-    if not os.access(out.parent, os.W_OK):
-        raise BadInput(f"--out: the folder {out.parent} cannot be written to; name another place")
-
-
-def write_page(out: Path, data: Any, page: Callable[[], Page]) -> int:
-    """Write the result to a file of the kind its ending names, as :func:`write_whole`; answers its size in bytes."""
-    match out.suffix.lower():
-        case ".json":
-            content = to_json(data) + "\n"
-        case ".html":
-            content = as_html(page())
-        case _:
-            content = as_text(page())
-    return write_whole(out, content)
-
-
-def write_whole(out: Path, content: str) -> int:
-    """Write a file that only its owner may read; answers its size in bytes.
-
-    The file appears whole or not at all: it is written beside and then put in its place. Raises ``BadInput``.
-    """
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
-    written = content.encode()
-    try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(written)
-        beside.replace(out)
-    except OSError as fault:
-        with suppress(OSError):  # a file system that is read-only says so here as well
-            beside.unlink(missing_ok=True)
-        raise BadInput(f"--out: {out} cannot be written: {fault.strerror}") from fault
-    return len(written)

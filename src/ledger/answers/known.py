@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ledger.cli.session import Session
+from ledger.answers.asking import Asking
 from ledger.clock import to_text
 from ledger.consumers.parking import parked
-from ledger.errors import BadInput, LedgerError
+from ledger.errors import LedgerError
 from ledger.projections.base import Line, Projection
 from ledger.projections.folding import Folding
 from ledger.store.checked import check_leaf
@@ -32,39 +32,39 @@ class Known:
         return self.views[projection.name].lines().values()
 
 
-def refuse_future(session: Session, option: str, moment: datetime | None) -> None:
+def refuse_future(asking: Asking, option: str, moment: datetime | None) -> None:
     """Refuse a moment still to come: what will be known then is not known, and the answer would not stay true.
 
     Raises ``BadInput`` naming the option. Where the log's own last time is ahead of this clock, that time counts.
     """
-    if moment is None or moment <= session.ledger.clock.now():
+    if moment is None or moment <= asking.ledger.clock.now():
         return
-    head = session.recorder.sequence()
-    last = session.recorder.read_log(head - 1, 1) if head else ()
+    head = asking.recorder.sequence()
+    last = asking.recorder.read_log(head - 1, 1) if head else ()
     if not last or moment > last[0].recorded:
-        raise BadInput(f"{option}: {moment.isoformat()} lies in the future; leave it out to see what is known now")
+        raise asking.refused(option, f"{moment.isoformat()} lies in the future; leave it out to see what is known now")
 
 
-def known_at(session: Session, moment: datetime) -> int:
+def known_at(asking: Asking, moment: datetime) -> int:
     """The last log position recorded at or before a moment."""
-    head = session.recorder.sequence()
-    return min(head, session.recorder.position_at(to_text(moment)))
+    head = asking.recorder.sequence()
+    return min(head, asking.recorder.position_at(to_text(moment)))
 
 
-def fold_until(session: Session, projections: Iterable[Projection[Any]], position: int) -> Known:
+def fold_until(asking: Asking, projections: Iterable[Projection[Any]], position: int) -> Known:
     """Fold some views over the log up to a position (included).
 
     A key that a fold cannot go on with is set aside in every view, as the runner does, and named in ``parked``. Raises
     ``IntegrityFault`` naming the first event that is not what was recorded.
     """
     views = tuple(projections)
-    session.views |= {view.name: view.version for view in views}
+    asking.views |= {view.name: view.version for view in views}
     concerned = frozenset(event_type for view in views for event_type in view.event_types)
     known = Known(position, {view.name: Folding(view) for view in views})
     after = 0
-    with session.progress("Reading the log", position) as advance:
+    with asking.progress("Reading the log", position) as advance:
         while after < position:
-            rows = session.recorder.read_log(after, _BATCH, until=position)
+            rows = asking.recorder.read_log(after, _BATCH, until=position)
             if not rows:
                 break
             for row in rows:
@@ -84,10 +84,10 @@ def fold_until(session: Session, projections: Iterable[Projection[Any]], positio
     return known
 
 
-def parked_keys(session: Session, projections: Iterable[Projection[Any]]) -> dict[str, str]:
+def parked_keys(asking: Asking, projections: Iterable[Projection[Any]]) -> dict[str, str]:
     """The keys whose rows in these live views stand still, with the reason."""
     names = {view.name for view in projections}
-    return {one.key: one.error for one in parked(session.recorder.engine) if one.projection.split(".")[0] in names}
+    return {one.key: one.error for one in parked(asking.recorder.engine) if one.projection.split(".")[0] in names}
 
 
 def parked_words(keys: Iterable[str]) -> list[str]:

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ledger.cli.page import Block, Page, Section
+from ledger.answers.names import Names
+from ledger.answers.page import Block, Page, Section, at, by_the_server, count
 from ledger.clock import from_text
 from ledger.policies.documents import documents, in_order
 from ledger.projections.timeline import TimelineEvent
@@ -32,37 +33,6 @@ def _checked(events: int, position: int, signatures: int) -> list[str]:
         f"{count(signatures, 'signature')} on notes, each against the SHA-256 of the content as it was then.",
         UNCHECKED,
     ]
-
-
-@dataclass
-class Names:
-    """The staff members by id, to put names where the record has ids."""
-
-    known: dict[str, str] = field(default_factory=dict)
-
-    def __call__(self, identifier: str) -> str:
-        name = self.known.get(identifier)
-        return identifier if name is None else f"{name} ({identifier[:8]})"
-
-    def whole(self, identifier: str) -> str:
-        """The name with the whole id, where one is shown to be asked for again."""
-        name = self.known.get(identifier)
-        return identifier if name is None else f"{name} ({identifier})"
-
-
-def count(number: int, what: str) -> str:
-    """A number of things."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def at(moment: datetime) -> str:
-    """An instant to the minute, with its offset."""
-    return moment.isoformat(sep=" ", timespec="minutes")
-
-
-def by_the_server(recorded: datetime, zone: ZoneInfo) -> str:
-    """When the server recorded something, to the second, on the agency's clock and with its offset."""
-    return recorded.astimezone(zone).isoformat(sep=" ", timespec="seconds")
 
 
 @dataclass

@@ -1,26 +1,28 @@
 """The record as it stood at an access: a throwaway store with the log up to there, in which a page is made again.
 
-The page is made by the very command that made it, with the clock, the time zone and the views of then. Its store is a
+The page is made by the very answer that made it, with the clock, the time zone and the views of then. Its store is a
 file in a folder of its own that is removed afterwards: nothing of the live store is written, switched or sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import click
 from eventsourcing.persistence import IntegrityError
 from sqlalchemy import column, insert, select, table
 
 from ledger.aggregates.access import ChartShown, Question
-from ledger.cli.session import Session, to_json
+from ledger.answers.again import ask_again
+from ledger.answers.ask import to_json
+from ledger.answers.asking import Asking
+from ledger.answers.every import QUERIES
+from ledger.application.commands import Ledger
 from ledger.clock import ManualClock, to_text
 from ledger.consumers.log import LocalLog
 from ledger.consumers.runner import Runner
@@ -29,8 +31,8 @@ from ledger.grants import Grant
 from ledger.printable import safe
 from ledger.projections.every import PROJECTIONS
 from ledger.projections.staffing import staffing
-from ledger.settings import Settings
 from ledger.store.checked import check_leaf
+from ledger.store.database import open_store
 from ledger.store.envelope import StoredRow
 from ledger.store.recorder import Recorder
 
@@ -60,21 +62,25 @@ class Opened:
     question: Question
 
 
-class AsItStood(Session):
-    """A session in the record as it stood: it reads the throwaway store, and what it prints is kept."""
+class AsItStood(Asking):
+    """Who asked, in the record as it stood: the throwaway store answers, and nothing is recorded again."""
 
-    def __init__(self, opened: Opened, folder: Path, correlation_id: str) -> None:
+    def __init__(self, opened: Opened, folder: Path, correlation_id: str | None) -> None:
         question = opened.question
+        clock = ManualClock(question.asked_at)
         super().__init__(
-            Settings(database=f"sqlite:///{folder / 'stood.db'}", zone=question.zone),
+            surface="cli",
             actor=opened.reader_id,
             purpose=opened.purpose,
             correlation_id=correlation_id,
-            as_json=question.form == "json",
+            ledger=Ledger(open_store(f"sqlite:///{folder / 'stood.db'}", clock), clock=clock, zone=question.zone),
+            form=question.form,
         )
         self.opened = opened
-        self.clock = ManualClock(question.asked_at)
-        self.printed = ""
+
+    def called(self, option: str) -> str:
+        """As the words of the question have it."""
+        return f"--{option}"
 
     @cached_property
     def runner(self) -> Runner:
@@ -129,13 +135,9 @@ class AsItStood(Session):
             as_of=opened.as_of,
         )
 
-    def emit(self, data: Any, text: Callable[[], str]) -> None:
-        """Keep what is printed, as it is printed."""
-        self.printed = f"{to_json(data) if self.as_json else safe(text().rstrip(chr(10)))}\n"
-
 
 @contextmanager
-def as_it_stood(live: Session, opened: Opened, used: Callable[[StoredRow], bool]) -> Iterator[AsItStood]:
+def as_it_stood(live: Asking, opened: Opened, used: Callable[[StoredRow], bool]) -> Iterator[AsItStood]:
     """A throwaway store with the log before an access, where each event that is ``used`` holds against its leaf hash.
 
     Raises ``IntegrityFault`` naming the first event that does not, or that is missing.
@@ -148,27 +150,25 @@ def as_it_stood(live: Session, opened: Opened, used: Callable[[StoredRow], bool]
             _copy_sealed(live.recorder, stood.recorder, opened.position - 1, opened.recorded_at)
             yield stood
         finally:
-            stood.close()
+            stood.recorder.engine.dispose()
 
 
-def shown_again(stood: AsItStood, command: click.Command, trust: Path | None = None) -> str:
-    """What the command prints, or writes into its file, in the record as it stood; to the byte."""
+def shown_again(stood: AsItStood, trust: Path | None = None) -> str:
+    """What the question's answer was as it was printed, or written into its file; to the byte.
+
+    In the place of a policy of trust that was named by its digest stands the file given now, if any.
+    """
     question = stood.opened.question
-    words = _given_again(question.options, trust)
-    file = Path(stood.settings.database.removeprefix("sqlite:///")).with_name(f"shown{question.form}")
-    if question.form.startswith("."):
-        words += ["--out", str(file)]
-    command.main(words, prog_name="ledger", standalone_mode=False, obj=stood)
-    return file.read_text(encoding="utf-8") if question.form.startswith(".") else stood.printed
-
-
-def _given_again(options: Sequence[str], trust: Path | None) -> list[str]:
-    """The words of then; in the place of a file that was named by its digest stands the file given now, if any."""
-    words = list(options)
+    words = list(question.options)
     if "--trust" in words:
         at = words.index("--trust")
-        words[at : at + 2] = [] if trust is None else ["--trust", str(trust)]
-    return words
+        del words[at : at + 2]
+        stood.trust_file = trust
+    ask = ask_again(question.command, words)
+    answer = QUERIES[ask.NAME].answer(stood, ask)
+    if question.form.startswith("."):
+        return answer.form(question.form)
+    return f"{to_json(answer.data) if question.form == 'json' else safe(answer.text().rstrip(chr(10)))}\n"
 
 
 def _copy_log(

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ledger.aggregates.access import Question
-from ledger.cli.chart_page import Names, at, by_the_server, count
-from ledger.cli.page import Block, Page, Section, as_text
+from ledger.answers.names import Names
+from ledger.answers.page import Block, Page, Section, as_text, at, by_the_server, count
 from ledger.clock import from_text
 from ledger.proof.between import Word
 
