@@ -41,8 +41,9 @@ TYPED = {
     "caseload": ("caseload", "--on", "2025-11-20", "--program", "psc"),
     "access-audit": ("access-audit", "CLIENT", "--from", "2025-11-01", "--to", "2025-12-31", "--versions"),
 }
-#: Those whose example needs more than an agency: tried in tests/cli/test_replay_view.py, tests/evidence, tests/proof.
-ELSEWHERE = {"replay-view", "evidence", "proof inclusion"}
+#: Those whose example needs more than an agency: tried in test_replay_view.py and test_access.py of tests/cli, in
+#: tests/evidence and tests/proof.
+ELSEWHERE = {"replay-view", "evidence", "proof inclusion", "access explain", "access glass"}
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from tests.cli.agency import Agency
 from tests.tracing.clinic import Clinic, at
 
 from ledger.cli.main import cli
-from ledger.cli.purposes import PURPOSES
 from ledger.consumers import exclusive
 from ledger.consumers.exclusive import BeingRebuilt, exclusively
 from ledger.errors import BadInput, NotFound
+from ledger.policies.purposes import PURPOSES
 from ledger.projections.billing import billing
 from ledger.store.database import open_store
 

@@ -11,8 +11,8 @@ from itertools import product
 import pytest
 
 from ledger.aggregates.staff import ROLES
-from ledger.cli.purposes import PURPOSES
 from ledger.policies.access import Asked, decide, relationships, resource_of, rules_on, table
+from ledger.policies.purposes import PURPOSES
 
 DAY = date(2026, 1, 12)
 ALL_ROLES = (*ROLES, "client", "system")

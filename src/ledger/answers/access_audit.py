@@ -92,12 +92,14 @@ def _access_audit(asking: Asking, ask: AskAccessAudit) -> Answer:
 
 
 def _page(data: AuditShown, names: Names, zone: ZoneInfo) -> Page:
+    reads = [a.access for a in data.accesses if a.access.refused is None]
     period = f"{data.first or 'the beginning'} to {data.last or 'now'}"
     facts = [
         ("Chart", data.chart_id),
         ("Log position", str(data.position)),
         ("Period", period),
-        ("Reads", f"{len(data.accesses)} by {count(len({a.access.reader_id for a in data.accesses}), 'reader')}"),
+        ("Reads", f"{len(reads)} by {count(len({a.reader_id for a in reads}), 'reader')}"),
+        *([("Refused", str(len(data.accesses) - len(reads)))] if len(reads) < len(data.accesses) else []),
         ("Access", f"{data.access_id} (this reading is recorded)"),
     ]
     if data.waiting:
@@ -110,17 +112,27 @@ def _block(shown: AccessShown, names: Names, zone: ZoneInfo) -> Block:
     a = shown.access
     when = at(from_text(a.recorded_at).astimezone(zone))
     held = f", {a.credential}" if a.credential else ""
+    if a.refused is not None:
+        lines = [f"{a.resource} on {a.surface}, purpose {a.purpose}{_from(a)}", f"needed was {a.refused}"]
+        return Block(f"{when}  REFUSED: {names(a.reader_id)}, {a.role}{held}", lines)
     lines = [
         f"{a.resource} on {a.surface}, purpose {a.purpose}, relationship {a.relationship}"
-        + (f"; one of {a.charts} charts" if a.charts > 1 else ""),
+        + (f"; one of {a.charts} charts" if a.charts > 1 else "")
+        + _from(a),
         f"as it stood at position {a.position_shown}"
         + (f", known at {at(from_text(a.as_known_at).astimezone(zone))}" if a.as_known_at else "")
         + (f", as of {a.as_of}" if a.as_of else ""),
         f"access {a.access_id} (position {a.position})",
     ]
+    if a.rule is not None:
+        lines.append(f"allowed by {a.rule}" + (f", resting on {a.basis}" if a.basis else ""))
     if shown.versions is not None:
         lines += [f"shown: {version}" for version in shown.versions] or ["nothing was on the chart then"]
     return Block(f"{when}  {names(a.reader_id)}, {a.role}{held}", lines)
+
+
+def _from(access: ChartAccess) -> str:
+    return f", from {access.address}" if access.address else ""
 
 
 ACCESS_AUDIT = Query(AskAccessAudit, _access_audit, "access audit", AuditShown)

@@ -70,6 +70,7 @@ class Asking:
         ledger: Ledger | None = None,
         runner: Runner | None = None,
         form: str = "json",
+        address: str | None = None,
     ) -> None:
         self._actor = actor
         self.surface = surface
@@ -78,6 +79,8 @@ class Asking:
         #: The views that this question has read, with their versions: an access event names them.
         self.views: dict[str, int] = {}
         self.asked: Ask | None = None
+        #: Where the question came from, where the surface knows it.
+        self.address = address
         self._form = form
         if ledger is not None:
             self.ledger = ledger
@@ -204,6 +207,7 @@ class Asking:
             position=None if stands is None else stands[0],
             held_up=None if stands is None else stands[1],
             question=self.question(),
+            address=self.address,
         )
 
     @contextmanager

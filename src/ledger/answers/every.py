@@ -20,6 +20,8 @@ _WHERE = {
     "utilisation": "ledger.answers.utilisation:UTILISATION",
     "utilisation week": "ledger.answers.utilisation:UTILISATION_WEEK",
     "supervision": "ledger.answers.supervision:SUPERVISION",
+    "access explain": "ledger.answers.access:ACCESS_EXPLAIN",
+    "access glass": "ledger.answers.access:ACCESS_GLASS",
     "access-audit": "ledger.answers.access_audit:ACCESS_AUDIT",
     "replay-view": "ledger.answers.replay_view:REPLAY_VIEW",
     "evidence": "ledger.answers.evidence:EVIDENCE",

@@ -16,11 +16,11 @@ from typing import Any
 import click
 from sqlalchemy.exc import DBAPIError
 
-from ledger.cli.purposes import PURPOSES, check_purpose
 from ledger.cli.session import Session, accept_json, fail
 from ledger.errors import LedgerError
 from ledger.kafka.connection import read_kafka_settings
 from ledger.logs import configure_logs, get_logger
+from ledger.policies.purposes import PURPOSES, check_purpose
 from ledger.printable import safe
 from ledger.settings import read_settings
 
