@@ -31,10 +31,7 @@ def engagements_id(auditor_id: str) -> str:
 
 @event("engagement.assigned")
 class AuditorAssigned(Event, frozen=True, kw_only=True):
-    """Somebody may read some charts for an audit, up to and including its last day.
-
-    ``services_from`` and ``services_to`` are the days of service that the audit is about, both included.
-    """
+    """Somebody may read some charts for an audit until its last day, of services from one day to another, all included."""
 
     auditor_id: str
     engagement_id: str
