@@ -31,7 +31,7 @@ def engagements_id(auditor_id: str) -> str:
 
 @event("engagement.assigned")
 class AuditorAssigned(Event, frozen=True, kw_only=True):
-    """Somebody may read some charts for an audit, until its last day: services from one day to another, both included."""
+    """Somebody may read some charts for an audit, until its last day: services of some days, the first to the last."""
 
     auditor_id: str
     engagement_id: str
