@@ -31,14 +31,14 @@ def page(results: Results) -> str:
 
 def _machine(results: Results) -> str:
     m = results.machine
-    modes = sorted({row.mode for row in results.rows})
+    small = [row.row for row in results.rows if row.mode != "full"]
     lines = [
         f"- **Machine**: {m.processor}, {m.cores} cores, {m.memory_gb} GB, {m.system}; the servers, the clients",
         "  and the ledger's processes all share it.",
         "- **Versions**: " + ", ".join(f"{name} {number}" for name, number in m.versions.items()),
         "- **Settings**: " + ", ".join(f"{name} {value}" for name, value in m.settings.items()),
-        f"- **Measured**: {_when(results.rows)}; sizes: {', '.join(modes)}"
-        + ("" if modes == ["full"] else " (small sizes, for trying: `make bench` measures in full)"),
+        f"- **Measured**: {_when(results.rows)}"
+        + (f"; of small sizes (`make bench` measures in full): {', '.join(small)}" if small else ""),
     ]
     return "\n".join(lines)
 

@@ -116,9 +116,9 @@ def loads(rates: Rates) -> tuple[Load, ...]:
 
 def _source(results: Results, _: Rates) -> str:
     m = results.machine
-    modes = {row.mode for row in results.rows}
+    rows = [row.row for row in results.rows if row.mode != "full"]
     times = sorted(row.measured_at for row in results.rows)
-    small = "" if modes == {"full"} else " These are of small sizes, on a busy machine: a direction, not a promise."
+    small = f" Of small sizes, so a direction and no promise: {', '.join(rows)}." if rows else ""
     return (
         f"All rates are from [RESULTS.md](../benchmarks/RESULTS.md), measured {times[-1]} on one machine with "
         f"{m.cores} cores and {m.memory_gb:.0f} GB that ran servers, clients and the ledger together.{small}"
