@@ -22,12 +22,13 @@ from ledger.answers.again import ask_again
 from ledger.answers.ask import to_json
 from ledger.answers.asking import Asking
 from ledger.answers.every import QUERIES
+from ledger.application.access import look_at, may_open
 from ledger.application.commands import Ledger
 from ledger.clock import ManualClock, to_text
 from ledger.consumers.log import LocalLog
 from ledger.consumers.runner import Runner
 from ledger.errors import IntegrityFault, LedgerError
-from ledger.grants import Grant
+from ledger.grants import Grant, Limits
 from ledger.printable import safe
 from ledger.projections.every import PROJECTIONS
 from ledger.projections.staffing import staffing
@@ -60,6 +61,9 @@ class Opened:
     as_known_at: datetime | None
     as_of: date | None
     question: Question
+    #: How many charts were left out of the page, and whether access rules decided what stayed shut.
+    withheld: int = 0
+    decided: bool = False
 
 
 class AsItStood(Asking):
@@ -110,10 +114,12 @@ class AsItStood(Asking):
         opened = self.opened
         named = {chart.chart_id: chart.position for chart in opened.charts}
         asked = set(charts)
-        if asked != named.keys():
+        withheld = asked - named.keys()
+        if named.keys() - asked or len(withheld) != opened.withheld:
             raise NotTheSame(
                 f"the page that this release makes shows {len(asked)} charts, and the access event names {len(named)}: "
-                f"{len(asked - named.keys())} that it does not name, {len(named.keys() - asked)} that are not shown"
+                f"{len(withheld)} that it does not name ({opened.withheld} were left out then), "
+                f"{len(named.keys() - asked)} that are not shown"
             )
         position = opened.question.position
         if opened.as_known_at is not None:
@@ -133,7 +139,19 @@ class AsItStood(Asking):
             position=position,
             as_known_at=opened.as_known_at,
             as_of=opened.as_of,
+            withheld=frozenset(withheld),
+            limits=self._limits(named, resource) if opened.decided else {},
         )
+
+    def _limits(self, charts: Iterable[str], resource: str) -> dict[str, Limits]:
+        """What stayed shut of each chart: decided again, on the record as it stood and at that moment."""
+        unit, now, zone = self.ledger.unit(), self.now, self.ledger.zone
+        actor, day = self.ledger.actor(unit, self.actor, now.astimezone(zone)), now.astimezone(zone).date()
+        look_at(unit, actor, charts)
+        return {
+            chart_id: may_open(unit, actor, chart_id, purpose=self.purpose, resource=resource, now=now, day=day).limits
+            for chart_id in charts
+        }
 
 
 @contextmanager

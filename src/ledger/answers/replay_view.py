@@ -96,6 +96,8 @@ def _replay_view(asking: Asking, ask: AskReplayView) -> Answer:
             as_known_at=event.as_known_at,
             as_of=event.as_of,
             question=question,
+            withheld=event.withheld or 0,
+            decided=event.decided is not msgspec.UNSET,
         )
         content, why_not = _made_again(asking, opened, trust_file, differs)
     data = Replayed(

@@ -100,7 +100,7 @@ def _as_known(
 ) -> tuple[list[ServiceNote], tuple[Adoption, ...]]:
     """The same rows, folded again from the log up to the grant's position."""
     rows: list[ServiceNote] = []
-    for chart_id in charts:
+    for chart_id in (one for one in charts if grant.opens(one)):
         events = read_verified(asking.recorder, grant, chart_id)
         rows += [line.row for line in fold_all(view.timeliness, events).values()]
     rows = [
