@@ -15,10 +15,19 @@ from ledger.aggregates.privacy_events import GiveConsent, MarkSegment, RevokeCon
 from ledger.application.commands import Ledger
 from ledger.application.reading import open_charts
 from ledger.clock import ManualClock
+from ledger.consumers.log import LocalLog
+from ledger.consumers.runner import Runner
 from ledger.errors import Refused
-from ledger.grants import Grant, Limits
+from ledger.evidence import gather as evidence
+from ledger.grants import Grant, Limits, NotAllowed
+from ledger.projections.billing_page import live_record, month_page
+from ledger.projections.caseload import board
+from ledger.projections.every import PROJECTIONS
 from ledger.projections.seen import seen
+from ledger.projections.timeliness import services_between
+from ledger.proof.between import Trusted
 from ledger.replay.verified import read_verified
+from ledger.tracing.story import gather
 
 BILL, OFFICER, CONSENT = ident("bill"), ident("officer"), ident("consent")
 SHUT = Limits(segments=frozenset(("substance-use",)))
@@ -153,3 +162,47 @@ def test_services_outside_the_days_of_an_audit_stay_shut(ledger: Ledger) -> None
     assert inside == events
     left = {str(one.row.originator_id) for one in events} - {str(one.row.originator_id) for one in outside}
     assert left == {CONTACT, NOTE}
+
+
+def test_a_note_that_stays_shut_is_not_traced_and_no_bundle_is_cut(sqlite_ledger: Ledger) -> None:
+    open_chart(sqlite_ledger)
+    recorder, now = sqlite_ledger.recorder, sqlite_ledger.clock.now()
+    grant = opened(sqlite_ledger, ANN, "treatment", "trace")
+    assert gather(recorder, grant, NOTE).note_id == NOTE
+    shut = replace(grant, limits={CLIENT: Limits(first=date(2025, 1, 1), last=date(2025, 12, 31))})
+    with pytest.raises(NotAllowed, match="stays shut"):
+        gather(recorder, shut, NOTE)
+    with pytest.raises(NotAllowed, match="stays shut"):
+        evidence.gather(
+            recorder,
+            shut,
+            evidence.subject_of(recorder, NOTE),
+            as_at=now,
+            zone="America/Los_Angeles",
+            trusted=Trusted(),
+        )
+
+
+def test_a_view_leaves_out_the_rows_of_what_stays_shut(sqlite_ledger: Ledger) -> None:
+    chart_with_substance_use(sqlite_ledger)
+    recorder = sqlite_ledger.recorder
+    runner = Runner(recorder.engine, LocalLog(recorder), PROJECTIONS)
+    runner.prepare()
+    runner.catch_up()
+    month = date(2026, 1, 1), date(2026, 1, 31)
+    grant = opened(sqlite_ledger, BILL, "payment", "billing rows 2026-01")
+    all_of_it = replace(grant, limits={})
+    diagnoses = replace(grant, limits={CLIENT: SHUT})
+    programs = replace(grant, limits={CLIENT: Limits(programs=frozenset(("psc",)))})
+    with recorder.reading() as connection:
+        page = month_page(live_record(connection, *month), *month)
+        assert [service.row.contact_id for service in page.open(all_of_it)] == [CONTACT]
+        assert page.open(grant) == ()
+        (service,) = page.open(all_of_it)
+        assert {*service.row.diagnoses, *service.diagnoses} == {"F10.20", "F41.1"}
+        (service,) = page.open(diagnoses)
+        assert {*service.row.diagnoses, *service.diagnoses} == {"F41.1"}
+        assert len(services_between(connection, all_of_it, *month)) == 1
+        assert services_between(connection, grant, *month) == []
+        assert len(board(connection, all_of_it, STARTED.date())) == 1
+        assert board(connection, programs, STARTED.date()) == []
